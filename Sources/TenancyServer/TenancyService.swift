@@ -47,7 +47,8 @@ public struct TenancyService: Sendable {
       OperationService(provisioner: provisioner).methods(gate),
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
-      CheckService().methods(gate), RoleService(plane: plane).methods(gate),
+      CheckService().methods(gate), ExplainService().methods(gate),
+      RoleService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),

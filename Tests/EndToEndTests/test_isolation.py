@@ -143,7 +143,8 @@ def test_nothing_of_the_other_tenant_was_touched(admin, theirs):
 
 WORKLOAD_MAY = {
     "TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantResolver/ValidateTenant",
-    "Authorization/Check", "Authorization/BatchCheck", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
+    "Authorization/Check", "Authorization/BatchCheck", "Authorization/Explain",
+    "Authorization/ListRoles", "Authorization/ListRoleAssignments",
     "Authorization/GetRole", "Tokens/GetJsonWebKeySet", *BY_SELECTOR,
     *(f"TenantConfigurations/{method}" for method in (
         "GetEffectiveConfiguration", "ExplainConfiguration", "EvaluateFeatureFlags"))}

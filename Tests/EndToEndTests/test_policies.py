@@ -282,6 +282,56 @@ def test_conditions_have_bounds(admin):
     assert error.fields == ["attributes"]
 
 
+# Explanations.
+
+
+def explain(client, subject, permission, resource="", /, **parts):
+    answer = client.authz.Explain(authz.ExplainRequest(
+        tenant="acme", subject=subject, permission=permission, resource=resource,
+        attributes=attributes(**parts) if parts else None), timeout=20)
+    checked = check(client, subject, permission, resource, **parts)
+    assert (answer.answer.allowed, answer.answer.reason, answer.answer.role) == (
+        checked.allowed, checked.reason, checked.role)
+    return answer
+
+
+def test_answers_are_explained(admin):
+    role(admin, "reader", "docs:*")
+    role(admin, "editor", "docs:edit", parents=["reader"])
+    role(admin, "chief", parents=["editor"])
+    role(admin, "quiet", denied_permissions=["*:edit"])
+    role(admin, "owner", "docs:edit")
+    assign(admin, "user:al", "chief", resource="docs/a/*")
+    assign(admin, "user:al", "editor", condition="context.mfa && context.level > 2")
+    outcomes = ("UNSPECIFIED", "APPLIES", "CONDITION_UNSATISFIED", "CONDITION_FAILED", "OTHER_RESOURCE", "EXPIRED")
+
+    def steps(answer):
+        return [(list(step.role_path), step.permission, outcomes[step.outcome]) for step in answer.steps]
+
+    found = explain(admin, "user:al", "docs:edit", "b", context={"mfa": True, "level": 2})
+    assert found.answer.reason == NO_GRANT and list(found.missing_roles) == ["owner", "reader"]
+    assert steps(found) == [(["editor"], "docs:edit", "CONDITION_UNSATISFIED"),
+                            (["chief", "editor"], "docs:edit", "OTHER_RESOURCE")]
+    [part] = found.steps[0].condition_parts
+    assert part.text == "context.level > 2" and part.outcome == authz.CONDITION_OUTCOME_UNSATISFIED
+    found = explain(admin, "user:al", "docs:read", "b")
+    assert steps(found)[0] == (["editor", "reader"], "docs:*", "CONDITION_FAILED")
+    assert found.steps[0].condition_parts[0].failure == "MISSING_ATTRIBUTE"
+    found = explain(admin, "user:al", "docs:edit", "a/1")
+    assert found.answer.allowed and steps(found)[0] == (["chief", "editor"], "docs:edit", "APPLIES")
+    assert not found.missing_roles
+    held = assign(admin, "user:al", "quiet", condition="context.mfa")
+    found = explain(admin, "user:al", "docs:edit", "a/1")
+    assert found.answer.reason == DENIED and not found.missing_roles
+    assert found.steps[0].denies and found.steps[0].assignment == held and steps(found)[0] == (
+        ["quiet"], "*:edit", "APPLIES")
+    assert not explain(admin, "user:bo", "docs:edit").steps
+    invalid("resource", explain, admin, "user:al", "docs:edit", "a/../b")
+    invalid("permission", explain, admin, "user:al", "docs:*")
+    admin.suspend("acme")
+    assert explain(admin, "user:al", "docs:edit").answer.reason == authz.DECISION_REASON_TENANT_INACTIVE
+
+
 # Separation of duties.
 
 

@@ -89,6 +89,11 @@ enum AuthorizationStory {
       V1.CheckRequest(tenant: tenant, subject: "user:alice", permission: "equipment:write"))
     #expect(no == V1.CheckResponse(reason: .noGrant, revision: yes.revision))
 
+    let why = try await authorization.explain(
+      V1.ExplainRequest(tenant: tenant, subject: "user:alice", permission: "reports:print"))
+    #expect(why.answer == yes)
+    #expect(why.steps.map(\.rolePath) == [["engineer"]])
+
     let batch = try await authorization.batchCheck(
       V1.BatchCheckRequest(
         tenant: tenant,

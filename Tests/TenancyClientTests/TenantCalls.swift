@@ -134,6 +134,10 @@ struct TenantCall {
         return try await $0.authorization.batchCheck(
           V1.BatchCheckRequest(tenant: $1, items: [item]))
       },
+      TenantCall(API.explain.identity) {
+        try await $0.authorization.explain(
+          V1.ExplainRequest(tenant: $1, subject: "user:alice", permission: "equipment:read"))
+      },
     ]
   }
 

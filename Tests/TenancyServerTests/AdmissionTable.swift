@@ -191,6 +191,8 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "Authorization/BatchCheck", "tenancy.authorization:check", "tenant", names: true, checkers),
     AdmissionRow(
+      "Authorization/Explain", "tenancy.authorization:explain", "tenant", names: true, readers),
+    AdmissionRow(
       "Authorization/CreateRole", "tenancy.roles:create", "tenant", names: true, changers),
     AdmissionRow("Authorization/GetRole", "tenancy.roles:get", "tenant", names: true, readers),
     AdmissionRow(

@@ -336,6 +336,22 @@ tenancy__v1__batch_check_response__get_descriptor(void) {
   return &tenancy__v1__batch_check_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_request__get_descriptor(void) {
+  return &tenancy__v1__explain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_response__get_descriptor(void) {
+  return &tenancy__v1__explain_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__decision_step__get_descriptor(void) {
+  return &tenancy__v1__decision_step__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__condition_part__get_descriptor(void) {
+  return &tenancy__v1__condition_part__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__role__get_descriptor(void) {
   return &tenancy__v1__role__descriptor;
 }

@@ -17,8 +17,9 @@ public enum BuiltInRoles {
   public static let viewer = make(
     1, "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
     [
-      "tenancy.assignments:list", "tenancy.authorization:check", "tenancy.roles:get",
-      "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
+      "tenancy.assignments:list", "tenancy.authorization:check",
+      "tenancy.authorization:explain", "tenancy.roles:get", "tenancy.roles:list",
+      "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.token_keys:get", "tenancy.tokens:introspect",
     ])
 

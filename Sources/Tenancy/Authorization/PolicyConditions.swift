@@ -62,10 +62,25 @@ final class CompiledCondition: Sendable {
     to effect: ConditionOutcome.Effect, _ question: borrowing Question,
     _ attributes: inout RequestAttributes, _ budget: inout WorkBudget
   ) -> Bool {
-    guard let condition, !budget.isSpent else { return effect == .deny }
+    outcome(question, &attributes, &budget)?.applies(to: effect) ?? (effect == .deny)
+  }
+
+  /// - Returns: nil where it can't be evaluated, or the budget is spent: it has failed.
+  func outcome(
+    _ question: borrowing Question, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> ConditionOutcome? {
+    guard let condition, !budget.isSpent else { return nil }
     let (outcome, units) = condition.evaluateCounting(attributes.input(for: question))
     budget.visit(1 + Int(units) / PolicyConditions.unitsPerVisit)
-    return outcome.applies(to: effect)
+    return outcome
+  }
+
+  /// Which of its parts decide. Takes many times an evaluation.
+  func explain(
+    _ question: borrowing Question, _ attributes: inout RequestAttributes
+  ) -> ConditionExplanation? {
+    condition?.explain(attributes.input(for: question))
   }
 }
 

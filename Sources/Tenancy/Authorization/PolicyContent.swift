@@ -29,21 +29,32 @@ struct PolicyContent: Sendable {
     _ budget: inout WorkBudget
   ) -> Decision {
     guard let held = holdings.find(question.subject) else { return .notAllowed }
-    let (permission, colon) = (question.permission, question.colon)
     if !denials.isEmpty,
-      let role = held.denying(
-        denials.roles(denying: permission, colon: colon), family, question, &attributes, &budget)
+      let role = held.denying(rolesDenying(question), family, question, &attributes, &budget)
     {
       return decision(role) { .denied($0) }
     }
-    var granting = grants.roles(granting: permission, colon: colon)
-    if Permission.isReserved(permission) {
-      granting.formUnion(BuiltInRoles.grants.roles(granting: permission, colon: colon))
-    }
-    guard let role = held.allowing(granting, family, question, &attributes, &budget) else {
-      return .notAllowed
-    }
+    guard
+      let role = held.allowing(rolesAllowing(question), family, question, &attributes, &budget)
+    else { return .notAllowed }
     return decision(role) { .allowed($0) }
+  }
+
+  /// Those that name what is asked among what they deny.
+  @inline(__always)
+  func rolesDenying(_ question: borrowing Question) -> RoleSet {
+    denials.roles(denying: question.permission, colon: question.colon)
+  }
+
+  /// Those that name what is asked among what they allow.
+  @inline(__always)
+  func rolesAllowing(_ question: borrowing Question) -> RoleSet {
+    let (permission, colon) = (question.permission, question.colon)
+    var roles = grants.roles(granting: permission, colon: colon)
+    if Permission.isReserved(permission) {
+      roles.formUnion(BuiltInRoles.grants.roles(granting: permission, colon: colon))
+    }
+    return roles
   }
 
   var denies: Bool { !denials.isEmpty }

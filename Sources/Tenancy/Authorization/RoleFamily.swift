@@ -63,22 +63,41 @@ struct RoleFamily: Sendable {
     }
     for parent in parents { children[parent, default: RoleSet()].insert(number) }
     guard former != parents || (isNew && hasChildren(id)) else { return }
-    // What each has depends on its parents' alone, and none is its own ancestor: it ends with the youngest.
-    var (waiting, steps) = ([number], 0)
-    while let next = waiting.popLast(), steps < Self.maximumSteps {
-      steps += 1
-      var all = RoleSet()
-      let current = role(next)
-      for parent in current?.role.parents ?? [] {
-        guard let parent = roles.find(parent)?.number else { continue }
-        all.insert(parent)
-        all.formUnion(ancestors(of: parent))
+    // What a role has depends on its parents: each is worked out once, after those of its parents that changed.
+    var waiting = descendants(of: id, number, role)
+    while let next = waiting.firstCommon(with: waiting) { work(out: next, &waiting, roles, role) }
+  }
+
+  /// The role, and those that inherit from it.
+  private func descendants(
+    of id: String, _ number: Int, _ role: (Int) -> TenantPolicy.CompiledRole?
+  ) -> RoleSet {
+    var (found, waiting) = (RoleSet(), [(id: id, number: number)])
+    found.insert(number)
+    while let next = waiting.popLast() {
+      children[next.id]?.forEach { child in
+        guard !found.contains(child), let id = role(child)?.role.id else { return }
+        found.insert(child)
+        waiting.append((id, child))
       }
-      let isChanged = all != ancestors(of: next)
-      put(all, of: next)
-      guard isChanged || next == number else { continue }
-      children(of: next == number ? id : current?.role.id ?? "").forEach { waiting.append($0) }
     }
+    return found
+  }
+
+  /// Commands allow no cycles; one in a broken store ends here, as none is worked out twice.
+  private mutating func work(
+    out number: Int, _ waiting: inout RoleSet, _ roles: OrderedTree<TenantPolicy.CompiledRole>,
+    _ role: (Int) -> TenantPolicy.CompiledRole?
+  ) {
+    waiting.remove(number)
+    var all = RoleSet()
+    for parent in role(number)?.role.parents ?? [] {
+      guard let parent = roles.find(parent)?.number else { continue }
+      if waiting.contains(parent) { work(out: parent, &waiting, roles, role) }
+      all.insert(parent)
+      all.formUnion(ancestors(of: parent))
+    }
+    put(all, of: number)
   }
 
   private mutating func put(_ all: RoleSet, of role: Int) {
@@ -91,7 +110,4 @@ struct RoleFamily: Sendable {
     ancestors[role] = all
     heirs.insert(role)
   }
-
-  /// Commands allow no cycles: this ends what a broken store could begin.
-  private static let maximumSteps = 100_000
 }

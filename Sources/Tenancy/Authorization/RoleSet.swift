@@ -12,6 +12,9 @@ struct RoleSet: Sendable, Equatable {
     return 64 * (word + 1) + (word < others.count ? (~others[word]).trailingZeroBitCount : 0)
   }
 
+  /// How many are in it.
+  var count: Int { others.reduce(first.nonzeroBitCount) { $0 + $1.nonzeroBitCount } }
+
   /// What looking at all of it costs.
   var words: Int { 1 + others.count }
 

@@ -46,6 +46,14 @@ public struct TenantPolicy: Sendable {
     shared.content.decide(question, &attributes, &budget)
   }
 
+  /// Why it does or does not.
+  func explain(
+    _ question: borrowing Question, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> DecisionExplanation {
+    shared.content.explain(question, &attributes, &budget)
+  }
+
   /// Whether any role denies anything.
   public var denies: Bool { shared.content.denies }
 

@@ -216,7 +216,7 @@ public struct RoleCommands: Sendable {
         rules.reserved(deniedByRoles: before.parents.filter { !kept.contains($0) }),
         transaction.state)
     }
-    try rules.checkHolders(of: role, since: before, at: transaction.now)
+    try rules.checkHeirs(of: role, since: before, at: transaction.now)
   }
 
   /// Nobody gives away what they lack.

@@ -4,8 +4,10 @@ struct RoleRules {
   static let maximumPermissions = 1000
   static let maximumParents = 16
   static let maximumExclusions = 64
+  /// Roles that one inherits from, parents of parents included.
+  static let maximumAncestors = 64
   /// Permissions on this framework's own API that a role has with all that it inherits, where its giving is judged.
-  static let maximumReserved = 10_000
+  static let maximumReserved = 2_000
   /// Holders of roles that are looked at where a change may make two of their roles exclude each other.
   static let maximumHolders = 1_000
   private static let maximumTitleLength = 200
@@ -190,63 +192,93 @@ struct RoleRules {
     roles.reduce(into: Set()) { $0.formUnion(policy.exclusions.of($1.role.id)) }
   }
 
+  /// Roles that exclude one of these, or that one of these excludes, by their numbers.
+  private func banned(by id: String) -> RoleSet {
+    var banned = RoleSet()
+    for other in excluded(by: withAncestors([id])) {
+      if let number = policy.role(other)?.number { banned.insert(number) }
+    }
+    return banned
+  }
+
   /// Whether a subject may hold a role beside those that it holds.
   func checkExclusions(
     of id: String, subject: String, holder: String, at now: Timestamp
   ) throws(TenancyError) {
     if policy.exclusions.isEmpty { return }
-    let banned = excluded(by: withAncestors([id]))
-    if banned.isEmpty { return }
-    for held in policy.holdings(of: holder)?.assignments ?? []
-    where held.expireTime.map({ $0 > now }) ?? true {
-      if let other = withAncestors([held.role]).first(where: { banned.contains($0.role.id) }) {
-        throw Self.excluded(id, other.role.id, subject)
-      }
-    }
+    var budget = WorkBudget.uncapped
+    try check(banned(by: id), id, subject: subject, holder: holder, at: now, &budget)
   }
 
-  /// Whether who holds a role, or one that inherits from it, may go on to.
-  func checkHolders(
-    of role: Role, since before: Role?, at now: Timestamp
+  private func check(
+    _ banned: RoleSet, _ id: String, subject: String, holder: String, at now: Timestamp,
+    _ budget: inout WorkBudget
   ) throws(TenancyError) {
+    guard !banned.isEmpty,
+      let number = policy.holdings(of: holder)?.anywhere(banned, policy.family, at: now, &budget),
+      let other = policy.role(number: number)
+    else { return }
+    throw Self.excluded(id, other.role.id, subject)
+  }
+
+  /// Whether who holds a role, or one that inherits from it, may go on to, and none inherits from too many.
+  func checkHeirs(of role: Role, since before: Role?, at now: Timestamp) throws(TenancyError) {
     guard role.exclusions != before?.exclusions ?? [] || role.parents != before?.parents ?? []
     else { return }
     var after = policy
     after.put(role)
     let rules = RoleRules(after)
-    let own = rules.withAncestors([role.id])
-    let banned = rules.excluded(by: own)
-    if let other = own.first(where: { banned.contains($0.role.id) }) {
-      throw .invalid(
-        "role.excluded_roles", "the role would have, or inherit from, \(other.role.id) itself",
-        reason: .rolesExcluded)
-    }
-    guard before != nil, !after.exclusions.isEmpty else { return }
-    // What its heirs inherit is other than it was, too.
+    guard let number = after.role(role.id)?.number else { return }
     var ids = [role.id]
-    if let number = after.role(role.id)?.number {
-      after.family.heirs.forEach { heir in
-        if after.family.ancestors(of: heir).contains(number),
-          let heir = after.role(number: heir)
-        {
-          ids.append(heir.role.id)
-        }
+    after.family.heirs.forEach { heir in
+      if after.family.ancestors(of: heir).contains(number), let heir = after.role(number: heir) {
+        ids.append(heir.role.id)
       }
     }
-    guard ids.reduce(0, { $0 + after.assignmentCount(ofRole: $1) }) <= Self.maximumHolders else {
-      throw TenancyError(
-        .failedPrecondition, .roleInUse,
-        "more than \(Self.maximumHolders) hold the role or one that inherits from it: exclude roles before",
-        metadata: [:])
-    }
     for id in ids {
-      var (list, budget) = (after.assignments(ofRole: id), WorkBudget.uncapped)
-      while let held = list.next(&budget) {
+      guard let number = after.role(id)?.number,
+        after.family.ancestors(of: number).count <= Self.maximumAncestors
+      else {
+        throw .invalid(
+          "role.parents", "\(id) would inherit from more than \(Self.maximumAncestors) roles")
+      }
+    }
+    if after.exclusions.isEmpty { return }
+    try rules.checkHolders(of: ids, at: now)
+  }
+
+  private func checkHolders(of ids: [String], at now: Timestamp) throws(TenancyError) {
+    guard ids.reduce(0, { $0 + policy.assignmentCount(ofRole: $1) }) <= Self.maximumHolders else {
+      throw Self.tooManyHolders
+    }
+    var budget = WorkBudget(visits: Self.maximumLooks)
+    for id in ids {
+      let banned = banned(by: id)
+      if banned.isEmpty { continue }
+      let own = withAncestors([id])
+      if let other = own.first(where: { banned.contains($0.number) }) {
+        throw .invalid(
+          "role.excluded_roles",
+          "\(id) would be, or inherit from, \(other.role.id), which it excludes",
+          reason: .rolesExcluded)
+      }
+      var (list, uncapped) = (policy.assignments(ofRole: id), WorkBudget.uncapped)
+      while let held = list.next(&uncapped) {
+        guard !budget.isSpent else { throw Self.tooManyHolders }
         if held.expireTime.map({ $0 <= now }) ?? false { continue }
-        try rules.checkExclusions(of: id, subject: held.subject, holder: held.holder, at: now)
+        budget.visit(policy.holdings(of: held.holder)?.assignments.count ?? 0)
+        try check(banned, id, subject: held.subject, holder: held.holder, at: now, &budget)
       }
     }
   }
+
+  /// Assignments that are looked at for that.
+  private static let maximumLooks = 20_000
+
+  private static let tooManyHolders = TenancyError(
+    .failedPrecondition, .roleInUse,
+    "too many hold the role or one that inherits from it: take it from them, or exclude roles before it is assigned"
+  )
 
   private static func excluded(_ role: String, _ other: String, _ subject: String) -> TenancyError {
     TenancyError(

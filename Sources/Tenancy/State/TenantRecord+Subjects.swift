@@ -34,6 +34,25 @@ extension TenantRecord {
     return decide(question, &attributes, &budget)
   }
 
+  /// Why the tenant's policy allows what is asked, or does not.
+  /// - Parameters:
+  ///   - permission: without wildcards; nil is returned for what is none.
+  ///   - resource: a path; empty: of all resources.
+  public func explain(
+    subject: String, permission: String, resource: String, at now: Timestamp,
+    _ attributes: inout RequestAttributes, _ budget: inout WorkBudget
+  ) -> DecisionExplanation? {
+    let question = unsafe permission.utf8Span.span.bytes
+    guard let colon = Permission.colon(in: question) else { return nil }
+    var held = holder(subject)
+    // Nobody holds anything under this name.
+    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { held = "" }
+    return unsafe policy.explain(
+      Question(
+        subject: held.utf8Span.span.bytes, permission: question, colon: colon,
+        resource: resource.utf8Span.span.bytes, now: now), &attributes, &budget)
+  }
+
   /// Whether `subject` may do everything that `permission` stands for, wildcards included: of all resources and always.
   /// - Parameter isPermitted: whether it may without a role, unless one denies it.
   public func holds(

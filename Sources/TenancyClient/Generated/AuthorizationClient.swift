@@ -36,6 +36,14 @@ public struct AuthorizationClient: Sendable {
     try await channel.unary(V1.Authorization.batchCheck.method, request, options: options)
   }
 
+  /// Why Check answers as it does: which assignments lead to the answer, and which would but for their end, their
+  /// resources or their condition.
+  public nonisolated(nonsending) func explain(
+    _ request: V1.ExplainRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ExplainResponse {
+    try await channel.unary(V1.Authorization.explain.method, request, options: options)
+  }
+
   /// Calls `CreateRole`.
   public nonisolated(nonsending) func createRole(
     _ request: V1.CreateRoleRequest, options: RPCCallOptions = RPCCallOptions()

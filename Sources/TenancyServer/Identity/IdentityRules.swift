@@ -40,8 +40,9 @@ public struct IdentityRules: Sendable {
     "viewer": permissions([
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
       "tenancy.tenants:resolve",
-      "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
-      "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
+      "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.roles:get",
+      "tenancy.roles:list", "tenancy.assignments:list", "tenancy.audit:list",
+      "tenancy.audit:export",
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
       "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
@@ -63,8 +64,9 @@ public struct IdentityRules: Sendable {
   /// Reading its tenant, resolving and checking.
   public static let defaultWorkloadPermissions = permissions([
     "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
-    "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
-    "tenancy.assignments:list", "tenancy.tokens:introspect", "tenancy.token_keys:get",
+    "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.roles:get",
+    "tenancy.roles:list", "tenancy.assignments:list", "tenancy.tokens:introspect",
+    "tenancy.token_keys:get",
   ])
 
   private static let everything = permissions([

@@ -63,12 +63,15 @@ struct CheckService: Sendable {
     "items",
     "the subjects hold too many roles between them: one call looks at \(maximumVisits) at most")
 
-  private static let notAPath = TenancyError.invalid(
+  static let tooManyAttributes = TenancyError.invalid(
+    "attributes", "at most \(maximumAttributeBytes) bytes")
+
+  static let notAPath = TenancyError.invalid(
     "resource",
     "1 to \(ResourceScope.maximumBytes) bytes: parts between slashes, none of them empty, '.', '..' or with a '*'"
   )
 
-  private static let notAQuestion = TenancyError.invalid(
+  static let notAQuestion = TenancyError.invalid(
     "permission", "not of the form resource:action, without wildcards")
 
   /// Bytes of the attributes of one question, as they are encoded, at most.
@@ -81,9 +84,7 @@ struct CheckService: Sendable {
     _ sent: borrowing MessageView<V1.CheckAttributes>, _ budget: inout WorkBudget
   ) throws(TenancyError) -> RequestAttributes {
     let bytes = sent.byteCount
-    guard bytes <= maximumAttributeBytes else {
-      throw .invalid("attributes", "at most \(maximumAttributeBytes) bytes")
-    }
+    guard bytes <= maximumAttributeBytes else { throw tooManyAttributes }
     budget.visit(bytes / bytesPerVisit)
     let read = try WireErrors.read(sent, inside: "attributes")
     return RequestAttributes(

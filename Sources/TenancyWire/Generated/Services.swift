@@ -124,6 +124,12 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/BatchCheck", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:check", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
+    /// Why Check answers as it does: which assignments lead to the answer, and which would but for their end, their
+    /// resources or their condition.
+    public static let explain = MethodSpec<V1.ExplainRequest, V1.ExplainResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/Explain", kind: .unary),
+      requirement: Requirement(permission: "tenancy.authorization:explain", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
     /// `CreateRole`.
     public static let createRole = MethodSpec<V1.CreateRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/CreateRole", kind: .unary),
@@ -181,6 +187,7 @@ extension V1 {
     public static let methods: [MethodIdentity] = [
       check.identity,
       batchCheck.identity,
+      explain.identity,
       createRole.identity,
       getRole.identity,
       updateRole.identity,

@@ -35,6 +35,62 @@ extension V1 {
 }
 
 extension V1 {
+  /// `tenancy.v1.StepOutcome`.
+  public struct StepOutcome: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `STEP_OUTCOME_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// `STEP_OUTCOME_APPLIES`.
+    public static let applies = Self(rawValue: 1)
+    /// The condition does not hold.
+    public static let conditionUnsatisfied = Self(rawValue: 2)
+    /// The condition could not be evaluated: what allows does not apply. (What denies does: then it is APPLIES.)
+    public static let conditionFailed = Self(rawValue: 3)
+    /// It is of other resources.
+    public static let otherResource = Self(rawValue: 4)
+    /// It has ended.
+    public static let expired = Self(rawValue: 5)
+
+    public static let names: [Int32: String] = [
+      0: "STEP_OUTCOME_UNSPECIFIED",
+      1: "STEP_OUTCOME_APPLIES",
+      2: "STEP_OUTCOME_CONDITION_UNSATISFIED",
+      3: "STEP_OUTCOME_CONDITION_FAILED",
+      4: "STEP_OUTCOME_OTHER_RESOURCE",
+      5: "STEP_OUTCOME_EXPIRED",
+    ]
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ConditionOutcome`.
+  public struct ConditionOutcome: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `CONDITION_OUTCOME_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// `CONDITION_OUTCOME_SATISFIED`.
+    public static let satisfied = Self(rawValue: 1)
+    /// `CONDITION_OUTCOME_UNSATISFIED`.
+    public static let unsatisfied = Self(rawValue: 2)
+    /// `CONDITION_OUTCOME_FAILED`.
+    public static let failed = Self(rawValue: 3)
+
+    public static let names: [Int32: String] = [
+      0: "CONDITION_OUTCOME_UNSPECIFIED",
+      1: "CONDITION_OUTCOME_SATISFIED",
+      2: "CONDITION_OUTCOME_UNSATISFIED",
+      3: "CONDITION_OUTCOME_FAILED",
+    ]
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.CheckRequest`.
   public struct CheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenant`, field 1.
@@ -474,6 +530,273 @@ extension V1.BatchCheckResponse {
 extension MessageField where Message == V1.BatchCheckResponse, Value == V1.CheckResponse {
   /// `results`, field 1.
   @inlinable public static var results: Self { Self(1) }
+}
+
+extension V1 {
+  /// The question, as in CheckRequest.
+  public struct ExplainRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// `subject`, field 2.
+    public var subject: String
+    /// `permission`, field 3.
+    public var permission: String
+    /// `resource`, field 4.
+    public var resource: String
+    /// `attributes`, field 5.
+    public var attributes: V1.CheckAttributes?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      subject: String = "",
+      permission: String = "",
+      resource: String = "",
+      attributes: V1.CheckAttributes? = nil
+    ) {
+      self.tenant = tenant
+      self.subject = subject
+      self.permission = permission
+      self.resource = resource
+      self.attributes = attributes
+    }
+  }
+}
+
+extension V1.ExplainRequest {
+  public typealias CMessage = Tenancy__V1__ExplainRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__explain_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.subject = try WireText.string(c.pointee.subject, field: "subject")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__explain_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.subject = arena.copy(self.subject)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.attributes = self.attributes?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.attributes { object["attributes"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ExplainResponse`.
+  public struct ExplainResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// What Check answers.
+    public var answer: V1.CheckResponse?
+    /// Of the subject's assignments those whose role allows or denies the permission. First those that apply, what denies
+    /// before what allows; then those that would, the nearest first. At most 64.
+    public var steps: [V1.DecisionStep]
+    /// Where nothing allows it: ids of roles that would, which the subject does not hold. At most 16.
+    public var missingRoles: [String]
+    /// Whether there is more than is told.
+    public var truncated: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      answer: V1.CheckResponse? = nil,
+      steps: [V1.DecisionStep] = [],
+      missingRoles: [String] = [],
+      truncated: Bool = false
+    ) {
+      self.answer = answer
+      self.steps = steps
+      self.missingRoles = missingRoles
+      self.truncated = truncated
+    }
+  }
+}
+
+extension V1.ExplainResponse {
+  public typealias CMessage = Tenancy__V1__ExplainResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__explain_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.answer = try WireRead.message(c.pointee.answer, field: "answer")
+    self.steps = try WireRead.messages(c.pointee.steps, count: c.pointee.n_steps, field: "steps")
+    self.missingRoles = try WireRead.strings(c.pointee.missing_roles, count: c.pointee.n_missing_roles, field: "missing_roles")
+    self.truncated = c.pointee.truncated != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__explain_response__init(c)
+    c.pointee.answer = self.answer?.write(into: arena)
+    c.pointee.n_steps = self.steps.count
+    c.pointee.steps = arena.list(self.steps) { Optional($0.write(into: arena)) }
+    c.pointee.n_missing_roles = self.missingRoles.count
+    c.pointee.missing_roles = arena.list(self.missingRoles) { arena.copy($0) }
+    c.pointee.truncated = self.truncated ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.answer { object["answer"] = value.json() }
+    if !self.steps.isEmpty { object["steps"] = .array(self.steps.map { $0.json() }) }
+    if !self.missingRoles.isEmpty { object["missingRoles"] = .array(self.missingRoles.map { .string($0) }) }
+    if self.truncated { object["truncated"] = .bool(self.truncated) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DecisionStep`.
+  public struct DecisionStep: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `assignment`, field 1.
+    public var assignment: V1.RoleAssignment?
+    /// Ids of roles: from the one that is assigned, by its parents, to the one that names the permission.
+    public var rolePath: [String]
+    /// What that one names, wildcards included.
+    public var permission: String
+    /// Whether it denies the permission.
+    public var denies: Bool
+    /// `outcome`, field 5.
+    public var outcome: V1.StepOutcome
+    /// Of a condition that was evaluated: the parts that have decided it.
+    public var conditionParts: [V1.ConditionPart]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      assignment: V1.RoleAssignment? = nil,
+      rolePath: [String] = [],
+      permission: String = "",
+      denies: Bool = false,
+      outcome: V1.StepOutcome = V1.StepOutcome(rawValue: 0),
+      conditionParts: [V1.ConditionPart] = []
+    ) {
+      self.assignment = assignment
+      self.rolePath = rolePath
+      self.permission = permission
+      self.denies = denies
+      self.outcome = outcome
+      self.conditionParts = conditionParts
+    }
+  }
+}
+
+extension V1.DecisionStep {
+  public typealias CMessage = Tenancy__V1__DecisionStep
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__decision_step__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
+    self.rolePath = try WireRead.strings(c.pointee.role_path, count: c.pointee.n_role_path, field: "role_path")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.denies = c.pointee.denies != 0
+    self.outcome = V1.StepOutcome(rawValue: Int32(truncatingIfNeeded: c.pointee.outcome.rawValue))
+    self.conditionParts = try WireRead.messages(c.pointee.condition_parts, count: c.pointee.n_condition_parts, field: "condition_parts")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__decision_step__init(c)
+    c.pointee.assignment = self.assignment?.write(into: arena)
+    c.pointee.n_role_path = self.rolePath.count
+    c.pointee.role_path = arena.list(self.rolePath) { arena.copy($0) }
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.denies = self.denies ? 1 : 0
+    c.pointee.outcome = Tenancy__V1__StepOutcome(rawValue: .init(truncatingIfNeeded: self.outcome.rawValue))
+    c.pointee.n_condition_parts = self.conditionParts.count
+    c.pointee.condition_parts = arena.list(self.conditionParts) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.assignment { object["assignment"] = value.json() }
+    if !self.rolePath.isEmpty { object["rolePath"] = .array(self.rolePath.map { .string($0) }) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if self.denies { object["denies"] = .bool(self.denies) }
+    if self.outcome.rawValue != 0 { object["outcome"] = self.outcome.json() }
+    if !self.conditionParts.isEmpty { object["conditionParts"] = .array(self.conditionParts.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ConditionPart`.
+  public struct ConditionPart: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `text`, field 1.
+    public var text: String
+    /// `outcome`, field 2.
+    public var outcome: V1.ConditionOutcome
+    /// Why it has failed, such as `MISSING_ATTRIBUTE`.
+    public var failure: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      text: String = "",
+      outcome: V1.ConditionOutcome = V1.ConditionOutcome(rawValue: 0),
+      failure: String = ""
+    ) {
+      self.text = text
+      self.outcome = outcome
+      self.failure = failure
+    }
+  }
+}
+
+extension V1.ConditionPart {
+  public typealias CMessage = Tenancy__V1__ConditionPart
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__condition_part__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.text = try WireText.string(c.pointee.text, field: "text")
+    self.outcome = V1.ConditionOutcome(rawValue: Int32(truncatingIfNeeded: c.pointee.outcome.rawValue))
+    self.failure = try WireText.string(c.pointee.failure, field: "failure")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__condition_part__init(c)
+    c.pointee.text = arena.copy(self.text)
+    c.pointee.outcome = Tenancy__V1__ConditionOutcome(rawValue: .init(truncatingIfNeeded: self.outcome.rawValue))
+    c.pointee.failure = arena.copy(self.failure)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.text.isEmpty { object["text"] = .string(self.text) }
+    if self.outcome.rawValue != 0 { object["outcome"] = self.outcome.json() }
+    if !self.failure.isEmpty { object["failure"] = .string(self.failure) }
+    return .object(object)
+  }
 }
 
 extension V1 {

@@ -41,6 +41,10 @@ def _check(name):
     return authz.CheckRequest(tenant=name, subject="user:al", permission="a:b")
 
 
+def _explain(name):
+    return authz.ExplainRequest(tenant=name, subject="user:al", permission="a:b")
+
+
 def _batch(name):
     return authz.BatchCheckRequest(
         tenant=name, items=[authz.BatchCheckItem(subject="user:al", permission="a:b")])
@@ -55,6 +59,7 @@ ABOUT_A_TENANT = {
     "TenantResolver/ValidateTenant": _named(resolver.ValidateTenantRequest),
     "Authorization/Check": _check,
     "Authorization/BatchCheck": _batch,
+    "Authorization/Explain": _explain,
     "Authorization/CreateRole": _create_role,
     "Authorization/ListRoles": lambda name: authz.ListRolesRequest(parent=name),
     "Authorization/CreateRoleAssignment": _assign,

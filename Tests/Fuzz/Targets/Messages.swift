@@ -68,6 +68,7 @@ private struct MessageKind: Sendable {
     MessageKind(V1.ResolveFromEnvironmentRequest.self),
     MessageKind(V1.GetDefaultTenantRequest.self), MessageKind(V1.ValidateTenantRequest.self),
     MessageKind(V1.CheckRequest.self), MessageKind(V1.BatchCheckRequest.self),
+    MessageKind(V1.ExplainRequest.self), MessageKind(V1.ExplainResponse.self),
     MessageKind(V1.CreateRoleRequest.self), MessageKind(V1.GetRoleRequest.self),
     MessageKind(V1.UpdateRoleRequest.self), MessageKind(V1.DeleteRoleRequest.self),
     MessageKind(V1.ListRolesRequest.self), MessageKind(V1.AddRolePermissionsRequest.self),

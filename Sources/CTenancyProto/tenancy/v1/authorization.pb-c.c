@@ -278,6 +278,186 @@ void   tenancy__v1__batch_check_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__batch_check_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__explain_request__init
+                     (Tenancy__V1__ExplainRequest         *message)
+{
+  static const Tenancy__V1__ExplainRequest init_value = TENANCY__V1__EXPLAIN_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__explain_request__get_packed_size
+                     (const Tenancy__V1__ExplainRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__explain_request__pack
+                     (const Tenancy__V1__ExplainRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__explain_request__pack_to_buffer
+                     (const Tenancy__V1__ExplainRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ExplainRequest *
+       tenancy__v1__explain_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ExplainRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__explain_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__explain_request__free_unpacked
+                     (Tenancy__V1__ExplainRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__explain_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__explain_response__init
+                     (Tenancy__V1__ExplainResponse         *message)
+{
+  static const Tenancy__V1__ExplainResponse init_value = TENANCY__V1__EXPLAIN_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__explain_response__get_packed_size
+                     (const Tenancy__V1__ExplainResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__explain_response__pack
+                     (const Tenancy__V1__ExplainResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__explain_response__pack_to_buffer
+                     (const Tenancy__V1__ExplainResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ExplainResponse *
+       tenancy__v1__explain_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ExplainResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__explain_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__explain_response__free_unpacked
+                     (Tenancy__V1__ExplainResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__explain_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__decision_step__init
+                     (Tenancy__V1__DecisionStep         *message)
+{
+  static const Tenancy__V1__DecisionStep init_value = TENANCY__V1__DECISION_STEP__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__decision_step__get_packed_size
+                     (const Tenancy__V1__DecisionStep *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_step__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__decision_step__pack
+                     (const Tenancy__V1__DecisionStep *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_step__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__decision_step__pack_to_buffer
+                     (const Tenancy__V1__DecisionStep *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_step__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DecisionStep *
+       tenancy__v1__decision_step__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DecisionStep *)
+     protobuf_c_message_unpack (&tenancy__v1__decision_step__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__decision_step__free_unpacked
+                     (Tenancy__V1__DecisionStep *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__decision_step__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__condition_part__init
+                     (Tenancy__V1__ConditionPart         *message)
+{
+  static const Tenancy__V1__ConditionPart init_value = TENANCY__V1__CONDITION_PART__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__condition_part__get_packed_size
+                     (const Tenancy__V1__ConditionPart *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__condition_part__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__condition_part__pack
+                     (const Tenancy__V1__ConditionPart *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__condition_part__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__condition_part__pack_to_buffer
+                     (const Tenancy__V1__ConditionPart *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__condition_part__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ConditionPart *
+       tenancy__v1__condition_part__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ConditionPart *)
+     protobuf_c_message_unpack (&tenancy__v1__condition_part__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__condition_part__free_unpacked
+                     (Tenancy__V1__ConditionPart *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__condition_part__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__role__init
                      (Tenancy__V1__Role         *message)
 {
@@ -1406,6 +1586,340 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_check_response__descriptor =
   tenancy__v1__batch_check_response__field_indices_by_name,
   1,  tenancy__v1__batch_check_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__batch_check_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__explain_request__field_descriptors[5] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainRequest, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainRequest, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resource",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainRequest, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainRequest, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__explain_request__field_indices_by_name[] = {
+  4,   /* field[4] = attributes */
+  2,   /* field[2] = permission */
+  3,   /* field[3] = resource */
+  1,   /* field[1] = subject */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__explain_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__explain_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ExplainRequest",
+  "ExplainRequest",
+  "Tenancy__V1__ExplainRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ExplainRequest),
+  5,
+  tenancy__v1__explain_request__field_descriptors,
+  tenancy__v1__explain_request__field_indices_by_name,
+  1,  tenancy__v1__explain_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__explain_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__explain_response__field_descriptors[4] =
+{
+  {
+    "answer",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainResponse, answer),
+    &tenancy__v1__check_response__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "steps",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ExplainResponse, n_steps),
+    offsetof(Tenancy__V1__ExplainResponse, steps),
+    &tenancy__v1__decision_step__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "missing_roles",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__ExplainResponse, n_missing_roles),
+    offsetof(Tenancy__V1__ExplainResponse, missing_roles),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "truncated",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainResponse, truncated),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__explain_response__field_indices_by_name[] = {
+  0,   /* field[0] = answer */
+  2,   /* field[2] = missing_roles */
+  1,   /* field[1] = steps */
+  3,   /* field[3] = truncated */
+};
+static const ProtobufCIntRange tenancy__v1__explain_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__explain_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ExplainResponse",
+  "ExplainResponse",
+  "Tenancy__V1__ExplainResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ExplainResponse),
+  4,
+  tenancy__v1__explain_response__field_descriptors,
+  tenancy__v1__explain_response__field_indices_by_name,
+  1,  tenancy__v1__explain_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__explain_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__decision_step__field_descriptors[6] =
+{
+  {
+    "assignment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionStep, assignment),
+    &tenancy__v1__role_assignment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "role_path",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__DecisionStep, n_role_path),
+    offsetof(Tenancy__V1__DecisionStep, role_path),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionStep, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "denies",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionStep, denies),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outcome",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionStep, outcome),
+    &tenancy__v1__step_outcome__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "condition_parts",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__DecisionStep, n_condition_parts),
+    offsetof(Tenancy__V1__DecisionStep, condition_parts),
+    &tenancy__v1__condition_part__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__decision_step__field_indices_by_name[] = {
+  0,   /* field[0] = assignment */
+  5,   /* field[5] = condition_parts */
+  3,   /* field[3] = denies */
+  4,   /* field[4] = outcome */
+  2,   /* field[2] = permission */
+  1,   /* field[1] = role_path */
+};
+static const ProtobufCIntRange tenancy__v1__decision_step__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__decision_step__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DecisionStep",
+  "DecisionStep",
+  "Tenancy__V1__DecisionStep",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DecisionStep),
+  6,
+  tenancy__v1__decision_step__field_descriptors,
+  tenancy__v1__decision_step__field_indices_by_name,
+  1,  tenancy__v1__decision_step__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__decision_step__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__condition_part__field_descriptors[3] =
+{
+  {
+    "text",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ConditionPart, text),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outcome",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ConditionPart, outcome),
+    &tenancy__v1__condition_outcome__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failure",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ConditionPart, failure),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__condition_part__field_indices_by_name[] = {
+  2,   /* field[2] = failure */
+  1,   /* field[1] = outcome */
+  0,   /* field[0] = text */
+};
+static const ProtobufCIntRange tenancy__v1__condition_part__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__condition_part__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ConditionPart",
+  "ConditionPart",
+  "Tenancy__V1__ConditionPart",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ConditionPart),
+  3,
+  tenancy__v1__condition_part__field_descriptors,
+  tenancy__v1__condition_part__field_indices_by_name,
+  1,  tenancy__v1__condition_part__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__condition_part__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__role__field_descriptors[11] =
@@ -2658,5 +3172,73 @@ const ProtobufCEnumDescriptor tenancy__v1__decision_reason__descriptor =
   tenancy__v1__decision_reason__enum_values_by_name,
   1,
   tenancy__v1__decision_reason__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tenancy__v1__step_outcome__enum_values_by_number[6] =
+{
+  { "STEP_OUTCOME_UNSPECIFIED", "TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_UNSPECIFIED", 0 },
+  { "STEP_OUTCOME_APPLIES", "TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_APPLIES", 1 },
+  { "STEP_OUTCOME_CONDITION_UNSATISFIED", "TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_CONDITION_UNSATISFIED", 2 },
+  { "STEP_OUTCOME_CONDITION_FAILED", "TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_CONDITION_FAILED", 3 },
+  { "STEP_OUTCOME_OTHER_RESOURCE", "TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_OTHER_RESOURCE", 4 },
+  { "STEP_OUTCOME_EXPIRED", "TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_EXPIRED", 5 },
+};
+static const ProtobufCIntRange tenancy__v1__step_outcome__value_ranges[] = {
+{0, 0},{0, 6}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__step_outcome__enum_values_by_name[6] =
+{
+  { "STEP_OUTCOME_APPLIES", 1 },
+  { "STEP_OUTCOME_CONDITION_FAILED", 3 },
+  { "STEP_OUTCOME_CONDITION_UNSATISFIED", 2 },
+  { "STEP_OUTCOME_EXPIRED", 5 },
+  { "STEP_OUTCOME_OTHER_RESOURCE", 4 },
+  { "STEP_OUTCOME_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__step_outcome__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.StepOutcome",
+  "StepOutcome",
+  "Tenancy__V1__StepOutcome",
+  "tenancy.v1",
+  6,
+  tenancy__v1__step_outcome__enum_values_by_number,
+  6,
+  tenancy__v1__step_outcome__enum_values_by_name,
+  1,
+  tenancy__v1__step_outcome__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tenancy__v1__condition_outcome__enum_values_by_number[4] =
+{
+  { "CONDITION_OUTCOME_UNSPECIFIED", "TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_UNSPECIFIED", 0 },
+  { "CONDITION_OUTCOME_SATISFIED", "TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_SATISFIED", 1 },
+  { "CONDITION_OUTCOME_UNSATISFIED", "TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_UNSATISFIED", 2 },
+  { "CONDITION_OUTCOME_FAILED", "TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_FAILED", 3 },
+};
+static const ProtobufCIntRange tenancy__v1__condition_outcome__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__condition_outcome__enum_values_by_name[4] =
+{
+  { "CONDITION_OUTCOME_FAILED", 3 },
+  { "CONDITION_OUTCOME_SATISFIED", 1 },
+  { "CONDITION_OUTCOME_UNSATISFIED", 2 },
+  { "CONDITION_OUTCOME_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__condition_outcome__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ConditionOutcome",
+  "ConditionOutcome",
+  "Tenancy__V1__ConditionOutcome",
+  "tenancy.v1",
+  4,
+  tenancy__v1__condition_outcome__enum_values_by_number,
+  4,
+  tenancy__v1__condition_outcome__enum_values_by_name,
+  1,
+  tenancy__v1__condition_outcome__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

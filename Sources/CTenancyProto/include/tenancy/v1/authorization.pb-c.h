@@ -29,6 +29,10 @@ typedef struct Tenancy__V1__CheckResponse Tenancy__V1__CheckResponse;
 typedef struct Tenancy__V1__BatchCheckRequest Tenancy__V1__BatchCheckRequest;
 typedef struct Tenancy__V1__BatchCheckItem Tenancy__V1__BatchCheckItem;
 typedef struct Tenancy__V1__BatchCheckResponse Tenancy__V1__BatchCheckResponse;
+typedef struct Tenancy__V1__ExplainRequest Tenancy__V1__ExplainRequest;
+typedef struct Tenancy__V1__ExplainResponse Tenancy__V1__ExplainResponse;
+typedef struct Tenancy__V1__DecisionStep Tenancy__V1__DecisionStep;
+typedef struct Tenancy__V1__ConditionPart Tenancy__V1__ConditionPart;
 typedef struct Tenancy__V1__Role Tenancy__V1__Role;
 typedef struct Tenancy__V1__CreateRoleRequest Tenancy__V1__CreateRoleRequest;
 typedef struct Tenancy__V1__GetRoleRequest Tenancy__V1__GetRoleRequest;
@@ -57,6 +61,22 @@ typedef enum _Tenancy__V1__DecisionReason {
   TENANCY__V1__DECISION_REASON__DECISION_REASON_DENIED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__DECISION_REASON)
 } Tenancy__V1__DecisionReason;
+typedef enum _Tenancy__V1__StepOutcome {
+  TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_UNSPECIFIED = 0,
+  TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_APPLIES = 1,
+  TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_CONDITION_UNSATISFIED = 2,
+  TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_CONDITION_FAILED = 3,
+  TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_OTHER_RESOURCE = 4,
+  TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_EXPIRED = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__STEP_OUTCOME)
+} Tenancy__V1__StepOutcome;
+typedef enum _Tenancy__V1__ConditionOutcome {
+  TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_UNSPECIFIED = 0,
+  TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_SATISFIED = 1,
+  TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_UNSATISFIED = 2,
+  TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_FAILED = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__CONDITION_OUTCOME)
+} Tenancy__V1__ConditionOutcome;
 
 /* --- messages --- */
 
@@ -137,6 +157,64 @@ struct  Tenancy__V1__BatchCheckResponse
 #define TENANCY__V1__BATCH_CHECK_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_check_response__descriptor) \
     , 0,NULL }
+
+
+struct  Tenancy__V1__ExplainRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  ProtobufCBinaryData subject;
+  ProtobufCBinaryData permission;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__CheckAttributes *attributes;
+};
+#define TENANCY__V1__EXPLAIN_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__explain_request__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL }
+
+
+struct  Tenancy__V1__ExplainResponse
+{
+  ProtobufCMessage base;
+  Tenancy__V1__CheckResponse *answer;
+  size_t n_steps;
+  Tenancy__V1__DecisionStep **steps;
+  size_t n_missing_roles;
+  ProtobufCBinaryData *missing_roles;
+  protobuf_c_boolean truncated;
+};
+#define TENANCY__V1__EXPLAIN_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__explain_response__descriptor) \
+    , NULL, 0,NULL, 0,NULL, 0 }
+
+
+struct  Tenancy__V1__DecisionStep
+{
+  ProtobufCMessage base;
+  Tenancy__V1__RoleAssignment *assignment;
+  size_t n_role_path;
+  ProtobufCBinaryData *role_path;
+  ProtobufCBinaryData permission;
+  protobuf_c_boolean denies;
+  Tenancy__V1__StepOutcome outcome;
+  size_t n_condition_parts;
+  Tenancy__V1__ConditionPart **condition_parts;
+};
+#define TENANCY__V1__DECISION_STEP__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__decision_step__descriptor) \
+    , NULL, 0,NULL, {0,NULL}, 0, TENANCY__V1__STEP_OUTCOME__STEP_OUTCOME_UNSPECIFIED, 0,NULL }
+
+
+struct  Tenancy__V1__ConditionPart
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData text;
+  Tenancy__V1__ConditionOutcome outcome;
+  ProtobufCBinaryData failure;
+};
+#define TENANCY__V1__CONDITION_PART__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__condition_part__descriptor) \
+    , {0,NULL}, TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_UNSPECIFIED, {0,NULL} }
 
 
 struct  Tenancy__V1__Role
@@ -469,6 +547,82 @@ Tenancy__V1__BatchCheckResponse *
 void   tenancy__v1__batch_check_response__free_unpacked
                      (Tenancy__V1__BatchCheckResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__ExplainRequest methods */
+void   tenancy__v1__explain_request__init
+                     (Tenancy__V1__ExplainRequest         *message);
+size_t tenancy__v1__explain_request__get_packed_size
+                     (const Tenancy__V1__ExplainRequest   *message);
+size_t tenancy__v1__explain_request__pack
+                     (const Tenancy__V1__ExplainRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__explain_request__pack_to_buffer
+                     (const Tenancy__V1__ExplainRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ExplainRequest *
+       tenancy__v1__explain_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__explain_request__free_unpacked
+                     (Tenancy__V1__ExplainRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ExplainResponse methods */
+void   tenancy__v1__explain_response__init
+                     (Tenancy__V1__ExplainResponse         *message);
+size_t tenancy__v1__explain_response__get_packed_size
+                     (const Tenancy__V1__ExplainResponse   *message);
+size_t tenancy__v1__explain_response__pack
+                     (const Tenancy__V1__ExplainResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__explain_response__pack_to_buffer
+                     (const Tenancy__V1__ExplainResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ExplainResponse *
+       tenancy__v1__explain_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__explain_response__free_unpacked
+                     (Tenancy__V1__ExplainResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__DecisionStep methods */
+void   tenancy__v1__decision_step__init
+                     (Tenancy__V1__DecisionStep         *message);
+size_t tenancy__v1__decision_step__get_packed_size
+                     (const Tenancy__V1__DecisionStep   *message);
+size_t tenancy__v1__decision_step__pack
+                     (const Tenancy__V1__DecisionStep   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__decision_step__pack_to_buffer
+                     (const Tenancy__V1__DecisionStep   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DecisionStep *
+       tenancy__v1__decision_step__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__decision_step__free_unpacked
+                     (Tenancy__V1__DecisionStep *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ConditionPart methods */
+void   tenancy__v1__condition_part__init
+                     (Tenancy__V1__ConditionPart         *message);
+size_t tenancy__v1__condition_part__get_packed_size
+                     (const Tenancy__V1__ConditionPart   *message);
+size_t tenancy__v1__condition_part__pack
+                     (const Tenancy__V1__ConditionPart   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__condition_part__pack_to_buffer
+                     (const Tenancy__V1__ConditionPart   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ConditionPart *
+       tenancy__v1__condition_part__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__condition_part__free_unpacked
+                     (Tenancy__V1__ConditionPart *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__Role methods */
 void   tenancy__v1__role__init
                      (Tenancy__V1__Role         *message);
@@ -793,6 +947,18 @@ typedef void (*Tenancy__V1__BatchCheckItem_Closure)
 typedef void (*Tenancy__V1__BatchCheckResponse_Closure)
                  (const Tenancy__V1__BatchCheckResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__ExplainRequest_Closure)
+                 (const Tenancy__V1__ExplainRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ExplainResponse_Closure)
+                 (const Tenancy__V1__ExplainResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__DecisionStep_Closure)
+                 (const Tenancy__V1__DecisionStep *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ConditionPart_Closure)
+                 (const Tenancy__V1__ConditionPart *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__Role_Closure)
                  (const Tenancy__V1__Role *message,
                   void *closure_data);
@@ -848,12 +1014,18 @@ typedef void (*Tenancy__V1__ListRoleAssignmentsResponse_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    tenancy__v1__decision_reason__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__step_outcome__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__condition_outcome__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_attributes__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_check_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_check_item__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_check_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__explain_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__explain_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__decision_step__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__condition_part__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__role__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_role_request__descriptor;

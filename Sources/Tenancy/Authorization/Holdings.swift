@@ -28,6 +28,16 @@ struct Holdings: Sendable {
     return nil
   }
 
+  /// All roles that are held at `now`.
+  func roles(at now: Timestamp) -> RoleSet {
+    var roles = lasting
+    for held in ending {
+      guard held.end > now else { break }
+      roles.insert(held.role)
+    }
+    return roles
+  }
+
   /// When the next of the roles that are held at `now` ends; nil: none does.
   func nextEnd(after now: Timestamp) -> Timestamp? {
     let ended = ending.firstIndexAfterAll { $0.end > now }

@@ -1,11 +1,11 @@
-/// The roles and assignments of one tenant, with an order or an index for each way to ask for them.
+/// The roles, assignments and groups of one tenant, with an order or an index for each way to ask for them.
 struct PolicyContent: Sendable {
   typealias CompiledRole = TenantPolicy.CompiledRole
 
   /// By id, all.
   private(set) var roles = BuiltInRoles.tree
   /// By number, all.
-  private var numbered = RoleNumbers(BuiltInRoles.all)
+  private var numbered = NumberTable(BuiltInRoles.all)
   /// What roles grant, built-in ones left out.
   private var grants = GrantIndex()
 
@@ -14,34 +14,48 @@ struct PolicyContent: Sendable {
   private(set) var holdings = ByteTable<Holdings>()
   /// By role.
   private(set) var holders = ByteTable<OrderedTree<RoleAssignment>>()
+  /// Groups, and who is in them.
+  var groups = GroupIndex()
+  /// Those of the groups that are assigned roles.
+  private(set) var holdingGroups = RoleSet()
 
   // MARK: Questions
 
   func grantingRole(
     subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
   ) -> CompiledRole? {
-    guard let held = holdings.find(subject) else { return nil }
+    let held = holdings.find(subject)
+    if held == nil, groups.memberships.isEmpty { return nil }
     var granting = grants.roles(granting: question, colon: colon)
     if Permission.isReserved(question) {
       granting.formUnion(BuiltInRoles.grants.roles(granting: question, colon: colon))
     }
-    return held.first(of: granting, at: now, &budget).flatMap { numbered.role($0) }
+    let role =
+      held?.first(of: granting, at: now, &budget)
+      ?? first(of: granting, inGroupsOf: subject, at: now, &budget)
+    return role.flatMap { numbered.find($0) }
   }
 
   func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
-    holdings[subject]?.nextEnd(after: now)
+    let own = holdings[subject]?.nextEnd(after: now)
+    return [own, nextEnd(inGroupsOf: subject, after: now)].compactMap(\.self).min()
   }
 
   func holds(
     _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
   ) -> Bool {
-    guard let held = holdings[subject] else { return false }
+    let held = holdings[subject]
+    if held == nil, groups.memberships.isEmpty { return false }
     var covering = grants.roles(covering: permission)
     covering.formUnion(BuiltInRoles.grants.roles(covering: permission))
-    return held.first(of: covering, at: now, &budget) != nil
+    if held?.first(of: covering, at: now, &budget) != nil { return true }
+    let holder = unsafe subject.utf8Span.span.bytes
+    return first(of: covering, inGroupsOf: holder, at: now, &budget) != nil
   }
 
   func role(_ id: String) -> CompiledRole? { roles.find(id) }
+
+  func role(_ number: Int) -> CompiledRole? { numbered.find(number) }
 
   func assignment(_ id: String) -> RoleAssignment? { assignments.find(id) }
 
@@ -50,7 +64,7 @@ struct PolicyContent: Sendable {
     roles.unsharedNodes(with: other.roles) + grants.unsharedNodes(with: other.grants)
       + assignments.unsharedNodes(with: other.assignments)
       + holdings.unshared(with: other.holdings).nodes
-      + holders.unshared(with: other.holders).nodes
+      + holders.unshared(with: other.holders).nodes + groups.unsharedNodes(with: other.groups)
       + holders.entries.reduce(0) { sum, held in
         sum + held.value.unsharedNodes(with: other.holders[held.key] ?? OrderedTree())
       }
@@ -107,6 +121,7 @@ struct PolicyContent: Sendable {
       held.insert(assignment, role: number)
       return false
     }
+    noteHoldings(of: assignment.holder)
   }
 
   mutating func deleteAssignment(_ id: String) {
@@ -120,43 +135,23 @@ struct PolicyContent: Sendable {
       held.remove(id: id) { roles.find($0)?.number }
       return held.assignments.isEmpty
     }
-  }
-}
-
-/// A tenant's roles by their numbers. A number that is free again is used again.
-private struct RoleNumbers: Sendable {
-  typealias CompiledRole = TenantPolicy.CompiledRole
-
-  private static let chunk = 32
-
-  /// In chunks, so that a change copies one of them.
-  private var chunks: [[CompiledRole?]] = []
-  private var used = RoleSet()
-
-  /// - Parameter roles: numbered from 0.
-  init(_ roles: [CompiledRole]) {
-    for role in roles { put(role) }
+    noteHoldings(of: former.holder)
   }
 
-  var free: Int { used.firstMissing }
+  // MARK: Groups
 
-  func role(_ number: Int) -> CompiledRole? {
-    guard used.contains(number) else { return nil }
-    // In range: `put` made room for a number that is used.
-    return chunks[number / Self.chunk][number % Self.chunk]
-  }
-
-  mutating func put(_ role: CompiledRole) {
-    while role.number / Self.chunk >= chunks.count {
-      chunks.append(Array(repeating: nil, count: Self.chunk))
+  /// Whether a group is assigned roles has changed, maybe.
+  mutating func noteHoldings(of holder: String) {
+    guard let id = SubjectGroup.id(in: holder), let number = groups.number(id) else { return }
+    if holdings[holder] == nil {
+      holdingGroups.remove(number)
+    } else {
+      holdingGroups.insert(number)
     }
-    chunks[role.number / Self.chunk][role.number % Self.chunk] = role
-    used.insert(role.number)
   }
 
-  mutating func remove(_ number: Int) {
-    guard used.contains(number) else { return }
-    chunks[number / Self.chunk][number % Self.chunk] = nil
-    used.remove(number)
+  mutating func deleteGroup(_ id: String) {
+    if let number = groups.number(id) { holdingGroups.remove(number) }
+    groups.delete(id)
   }
 }

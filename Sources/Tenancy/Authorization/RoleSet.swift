@@ -1,4 +1,4 @@
-/// A set of one tenant's roles, by their numbers. The first 64 take no memory of their own.
+/// A set of one tenant's roles, or of its groups, by their numbers. The first 64 take no memory of their own.
 struct RoleSet: Sendable {
   private var first: UInt64 = 0
   private var others: [UInt64] = []
@@ -47,6 +47,45 @@ struct RoleSet: Sendable {
     } else {
       while others.count < more.others.count { others.append(0) }
       for word in more.others.indices { others[word] |= more.others[word] }
+    }
+  }
+
+  mutating func formIntersection(_ other: RoleSet) {
+    first &= other.first
+    if others.isEmpty { return }
+    others.removeLast(max(0, others.count - other.others.count))
+    for word in others.indices { others[word] &= other.others[word] }  // In range: as long, or shorter.
+    while others.last == 0 { others.removeLast() }
+  }
+
+  func isSubset(of other: RoleSet) -> Bool {
+    guard first & ~other.first == 0 else { return false }
+    return others.indices.allSatisfy { word in
+      let theirs = word < other.others.count ? other.others[word] : 0
+      return others[word] & ~theirs == 0
+    }
+  }
+
+  /// The lowest number that is in it.
+  var lowest: Int? {
+    if first != 0 { return first.trailingZeroBitCount }
+    guard let word = others.firstIndex(where: { $0 != 0 }) else { return nil }
+    return 64 * (word + 1) + others[word].trailingZeroBitCount
+  }
+
+  var count: Int { others.reduce(first.nonzeroBitCount) { $0 + $1.nonzeroBitCount } }
+
+  /// Each number, the lowest first.
+  func forEach(_ body: (Int) -> Void) {
+    Self.forEach(in: first, from: 0, body)
+    for word in others.indices { Self.forEach(in: others[word], from: 64 * (word + 1), body) }
+  }
+
+  private static func forEach(in word: UInt64, from start: Int, _ body: (Int) -> Void) {
+    var rest = word
+    while rest != 0 {
+      body(start + rest.trailingZeroBitCount)
+      rest &= rest - 1
     }
   }
 

@@ -19,6 +19,12 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   public static let roles = Quota(name: "roles", unit: "roles")
   /// Assignments of roles.
   public static let assignments = Quota(name: "assignments", unit: "assignments")
+  /// Groups of subjects.
+  public static let groups = Quota(name: "groups", unit: "groups")
+  /// Members of groups, each for each group that it is directly in.
+  public static let groupMembers = Quota(name: "group-members", unit: "members")
+  /// Groups that one subject is directly in.
+  public static let memberships = Quota(name: "memberships", unit: "groups")
   /// Keys that sign tokens, or did and still verify.
   public static let tokenKeys = Quota(name: "token-keys", unit: "keys")
   /// Tokens that are revoked one by one.

@@ -144,14 +144,14 @@ struct PostgreSQLMigrations {
     workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL, plans,
     tokenAuthorities, labels, ConfigurationItems.postgreSQL, HistoryQuery.postgreSQL,
     TenantOperations.postgreSQL, LogIndexes.all, LogIndexes.ofPuts, RequestTable.postgreSQL,
+    GroupTables.postgreSQL,
   ]
 
   /// Nothing to be made: who does not know of plans would destroy what must be kept, and drop them, or labels.
   private static let (plans, labels) = ("SELECT", "SELECT")
 
   /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.
-  /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and
-  /// ends by itself.
+  /// `LimitCounts` tells what the counts are. Without a foreign key: a count ends by itself.
   private static let requestCounts = """
     CREATE TABLE request_counts (
       tenant_id TEXT COLLATE "C" NOT NULL,

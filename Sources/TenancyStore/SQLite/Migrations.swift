@@ -28,6 +28,8 @@ enum Migrations {
   static let firstWithHistories: Int64 = 23
   /// From here on requests of tenants' callers are remembered, too.
   static let firstWithPayers: Int64 = 27
+  /// From here on there are groups.
+  static let firstWithGroups: Int64 = 28
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -137,6 +139,7 @@ enum Migrations {
     // A program that does not know that logins are closed would not open them again.
     Step(sql: LogIndexes.ofPuts),
     Step(sql: RequestTable.sqlite),
+    Step(sql: GroupTables.sqlite),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -180,7 +180,8 @@ public enum StoreCheck {
       hasDomains: version >= Migrations.firstWithDomains,
       hasConfigurationItems: version >= Migrations.firstWithConfigurationItems,
       hasAuthorities: version >= Migrations.firstWithAuthorities,
-      hasPayers: version >= Migrations.firstWithPayers)
+      hasPayers: version >= Migrations.firstWithPayers,
+      hasGroups: version >= Migrations.firstWithGroups)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {

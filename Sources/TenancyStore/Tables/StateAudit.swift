@@ -7,6 +7,8 @@ internal import Tenancy
 /// That names are unique is seen from their order, and that they are their tenants' where the name is: no
 /// table of names is made, which would take as long as reading them.
 struct StateAudit {
+  private typealias Row = AuditRow
+
   private let revision: UInt64
   private var positions = TenantPositions()
   /// The rows of tenants and of names, tenants by their positions.
@@ -16,6 +18,7 @@ struct StateAudit {
   /// Of each tenant: which of its current names are reserved for it.
   private var reserved: [Names] = []
   private var roles: Set<Key> = []
+  private var groups = GroupAudit()
   /// Trust domains that an authority signs for.
   private var signedDomains: Set<String> = []
   /// Domains that are somebody's.
@@ -65,6 +68,7 @@ struct StateAudit {
   /// What needs all rows.
   func finish() throws(StoreError) {
     for at in tenants.indices { try checkNames(at, owner: owner) }
+    try groups.finish()
   }
 
   /// All that is wrong: each row that is, with the first that is wrong with it.
@@ -85,6 +89,7 @@ struct StateAudit {
     for at in audit.tenants.indices {
       note { () throws(StoreError) in try audit.checkNames(at) { owners[$0] } }
     }
+    note { () throws(StoreError) in try audit.groups.finish() }
     return errors
   }
 
@@ -155,6 +160,15 @@ struct StateAudit {
       try check(role, of: id, Row("roles", id, role.id))
     case .putAssignment(let id, let assignment):
       try check(assignment, of: id, Row("assignments", id, assignment.id))
+    case .putGroup(let id, let group):
+      let row = Row("groups", id, group.id)
+      try groups.check(group, of: id, row)
+      try requireTenant(id, row)
+      try checkVersion(group.version, row)
+    case .putGroupMember(let id, let member):
+      let row = Row("group_members", id, member.id)
+      try requireTenant(id, row)
+      try groups.check(member, of: id, row)
     case .putProvisioningStep(let id, let name):
       try requireTenant(id, Row("provisioning_steps", id, name))
     case .rememberRequest(let request):
@@ -172,7 +186,8 @@ struct StateAudit {
     case .putAuthority(let authority):
       try check(authority, Row("signing_authorities", authority.id))
     case .putConfigurationItem(let item): try ConfigurationItems.check(item)
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
+    case .deleteRole, .deleteAssignment, .deleteGroup, .deleteGroupMember,
+      .clearProvisioningSteps, .forgetRequests, .putSecret,
       .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain,
       .deleteAuthority, .deleteConfigurationItem, .putOperation, .deleteOperations:
       break  // A state that is loaded has none of these.
@@ -207,7 +222,9 @@ struct StateAudit {
     guard !tenant.authentication.isDefault else { return }
     try row.require(
       !tenant.state.isGone, "it is deleted, and has authentication settings")
-    let wrong = AuthenticationRules.violations(of: tenant.authentication).map(\.field)
+    let wrong = AuthenticationRules.violations(
+      of: tenant.authentication, isStored: true
+    ).map(\.field)
     try row.require(wrong.isEmpty, "its authentication settings are none: \(wrong)")
   }
 
@@ -370,31 +387,5 @@ struct StateAudit {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
       }
-  }
-}
-
-/// A row, for a message that is made only where it is needed.
-private struct Row {
-  let table: StaticString
-  let first: any CustomStringConvertible & Sendable
-  let second: String?
-
-  init(
-    _ table: StaticString, _ first: any CustomStringConvertible & Sendable, _ second: String? = nil
-  ) {
-    self.table = table
-    self.first = first
-    self.second = second
-  }
-
-  func require(
-    _ condition: Bool, _ what: @autoclosure () -> String
-  ) throws(StoreError) {
-    if !condition { throw corruption(what()) }
-  }
-
-  func corruption(_ what: String) -> StoreError {
-    let key = "\(first)\(second.map { "/\($0)" } ?? "")"
-    return StoreError(corrupt: StoreError.Place(table: "\(table)", row: key, what: what))
   }
 }

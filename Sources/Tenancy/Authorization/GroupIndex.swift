@@ -38,6 +38,11 @@ struct GroupIndex: Sendable {
   /// By holder: which groups it is directly in.
   private(set) var memberships = ByteTable<Memberships>()
 
+  /// Groups that are in other groups than before.
+  private var changed = RoleSet()
+  /// Whether there is nothing that `settle` would do.
+  var isSettled: Bool { changed.isEmpty }
+
   // MARK: Questions
 
   var count: Int { groups.count }
@@ -102,7 +107,7 @@ struct GroupIndex: Sendable {
     place.parents.forEach { parent in edit(parent) { $0.children.remove(number) } }
     place.children.forEach { child in edit(child) { $0.parents.remove(number) } }
     nodes.remove(number)
-    contain(below: place.children)
+    changed.formUnion(place.children)
     renumberMembers(of: id)
   }
 
@@ -156,9 +161,7 @@ struct GroupIndex: Sendable {
     guard !stays, let (child, parent) = edge(of: former) else { return }
     edit(parent) { $0.children.remove(child) }
     edit(child) { $0.parents.remove(parent) }
-    var changed = RoleSet()
     changed.insert(child)
-    contain(below: changed)
   }
 
   // MARK: Groups in groups
@@ -176,19 +179,7 @@ struct GroupIndex: Sendable {
     guard let (child, parent) = edge(of: member), child != parent else { return }
     edit(parent) { $0.children.insert(child) }
     edit(child) { $0.parents.insert(parent) }
-    // What is in the child already is left alone if it has all of that.
-    let more = containing(parent)
-    var waiting = RoleSet()
-    waiting.insert(child)
-    while let next = waiting.lowest {
-      waiting.remove(next)
-      guard var place = nodes.find(next)?.place, !more.isSubset(of: place.containing) else {
-        continue
-      }
-      place.containing.formUnion(more)
-      nodes.put(Node(place))
-      waiting.formUnion(place.children)
-    }
+    changed.insert(child)
   }
 
   private mutating func edit(_ number: Int, _ change: (inout Place) -> Void) {
@@ -197,9 +188,12 @@ struct GroupIndex: Sendable {
     nodes.put(Node(place))
   }
 
-  /// Works out anew what contains these groups and what is in them, after something has gone.
-  private mutating func contain(below changed: RoleSet) {
+  /// Works out anew what contains the groups that have been put into others or taken out of them, and what is in these:
+  /// once, however many changes there were. Until then nobody may ask.
+  mutating func settle() {
+    guard !isSettled else { return }
     var stale = within(changed)
+    changed = RoleSet()
     while let next = stale.lowest { contain(next, &stale) }
   }
 

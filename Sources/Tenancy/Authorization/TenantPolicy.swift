@@ -141,6 +141,11 @@ public struct TenantPolicy: Sendable {
 
   mutating func put(_ member: GroupMember) { edit { $0.groups.put(member) } }
 
+  /// After changes of groups and members, and before anybody asks.
+  mutating func settle() {
+    if !content.groups.isSettled { edit { $0.groups.settle() } }
+  }
+
   mutating func deleteGroupMember(_ id: String) { edit { $0.groups.deleteMember(id) } }
 
   private mutating func edit(_ change: (inout PolicyContent) -> Void) {

@@ -112,7 +112,8 @@ public enum AuthenticationRules {
     if ExternalIssuer.usualPrefix(of: issuer.id) == reserved {
       found.add("\(field).id", "its subjects would be taken for groups")
     }
-    if overlap(issuer.subjectPrefix.lowercased(), reserved) {
+    let prefix = issuer.subjectPrefix.lowercased()
+    if !prefix.isEmpty, overlap(prefix, reserved) {
       found.add("\(field).subject_prefix", "its subjects would be taken for groups")
     }
     return found

@@ -319,7 +319,9 @@ public struct GroupCommands: Sendable {
     let judged =
       policy.content.reservedPermissions(
         ofMembersOf: group, at: plane.now, limit: Self.maximumJudged)?.count ?? 0
-    guard let inner = SubjectGroup.id(in: member).flatMap({ groups.number($0) }) else {
+    guard RoleCommands.isSubject(member),
+      let inner = SubjectGroup.id(in: member).flatMap({ groups.number($0) })
+    else {
       return judged / Self.judgedPerCost
     }
     var changed = RoleSet()

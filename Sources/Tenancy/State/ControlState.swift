@@ -303,6 +303,7 @@ public struct ControlState: Sendable {
   }
 
   private mutating func seal(_ draft: inout Draft) {
+    draft.policy.settle()
     let current = draft.tenant.slug
     if let slug = draft.slug {
       for former in find(slug.text)?.formerSlugs ?? [] { formerSlugs[former.slug.text] = nil }

@@ -167,7 +167,9 @@ struct GroupAudit {
   /// What needs all rows: no group contains itself.
   func finish() throws(StoreError) {
     var clear: Set<Key> = []
-    for start in parents.keys { try visit(start, &clear) }
+    for start in parents.keys.sorted(by: { ($0.tenant, $0.id) < ($1.tenant, $1.id) }) {
+      try visit(start, &clear)
+    }
   }
 
   /// Goes from a group to all that contain it. However deep that is, it takes no deeper a stack.

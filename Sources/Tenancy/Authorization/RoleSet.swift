@@ -54,7 +54,8 @@ struct RoleSet: Sendable {
     first &= other.first
     if others.isEmpty { return }
     others.removeLast(max(0, others.count - other.others.count))
-    for word in others.indices { others[word] &= other.others[word] }  // In range: as long, or shorter.
+    // In range: as long, or shorter.
+    for word in others.indices { others[word] &= other.others[word] }
     while others.last == 0 { others.removeLast() }
   }
 

@@ -752,9 +752,9 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:create", scope: .platform),
       tenantField: nil)
     /// Creates a tenant in state PENDING after the pattern of another: with its settings, flags, routes, limits, placement,
-    /// labels and roles. Nothing else is taken over: neither who holds the roles, nor where the data is, nor what
+    /// labels, roles and groups. Nothing else is taken over: neither who has these, nor where the data is, nor what
     /// identifies it or its callers (domains, keys, authentication settings, workloads' entries, logins, passwords), nor
-    /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles are too much for one transaction.
+    /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles or groups are too much for one transaction.
     public static let cloneTenant = MethodSpec<V1.CloneTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/CloneTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:clone", scope: .platform, tenantField: "source"),

@@ -116,7 +116,8 @@ extension Change {
   fileprivate var isOfAuthorities: Bool {
     switch self {
     case .putAuthority, .deleteAuthority: true
-    case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
+    case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup,
+      .deleteGroup, .putGroupMember, .deleteGroupMember,
       .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest,
       .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
       .putWorkloadEntry, .deleteWorkloadEntry, .putDomain, .deleteDomain, .putConfigurationItem,

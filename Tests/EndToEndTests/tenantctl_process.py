@@ -80,7 +80,7 @@ class Ctl:
         self.commands = set()
 
     def run(self, *arguments, code=0, stdin=""):
-        words = 1 if arguments[0] in SINGLE else 3 if arguments[0] in NESTED else 2
+        words = 1 if arguments[0] in SINGLE else 3 if {arguments[0], " ".join(arguments[:2])} & NESTED else 2
         self.commands.add(" ".join(arguments[:words]))
         done = subprocess.run([binary("TENANTCTL"), *arguments], env=self.environment, input=stdin,
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -104,7 +104,7 @@ class Ctl:
 
 LOCAL = {"backup", "restore", "verify-backup"}  # What works on files, and calls no server.
 SINGLE = {"apply", "check", "resolve", "validate", "default-tenant", "whoami", "load", "top"}
-NESTED = {"identity", "pki"}  # Groups of groups.
+NESTED = {"identity", "pki", "group member"}  # Groups of groups.
 
 
 def all_commands():

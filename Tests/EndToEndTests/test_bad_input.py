@@ -10,7 +10,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from support import api
 from support.client import Failure, failure, invalid
-from support.requests import ABOUT_A_DOMAIN, ABOUT_A_ROLE, ABOUT_A_TENANT, ABOUT_AN_ASSIGNMENT, EVERY, PLATFORM
+from support.requests import (ABOUT_A_DOMAIN, ABOUT_A_GROUP, ABOUT_A_MEMBER, ABOUT_A_ROLE, ABOUT_A_TENANT,
+                              ABOUT_AN_ASSIGNMENT, EVERY, PLATFORM)
 from support.waiting import eventually
 from support.wire import field, number
 
@@ -151,7 +152,8 @@ def test_the_name_of_something_in_a_tenant_is_not_the_tenant_s(operator, admin, 
 
 
 @pytest.mark.parametrize("method", sorted(
-    {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_AN_ASSIGNMENT, **ABOUT_A_DOMAIN, **PLATFORM}))
+    {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_A_GROUP, **ABOUT_A_MEMBER, **ABOUT_AN_ASSIGNMENT, **ABOUT_A_DOMAIN,
+     **PLATFORM}))
 def test_a_request_without_a_tenant(operator, method):
     """The field that is missing is called by its name."""
     options = api.methods()[method].GetOptions().Extensions[api.options.authorization]

@@ -7,6 +7,7 @@ import pytest
 
 from support import api
 from support.client import failure, invalid
+from support.groups import group_story
 from support.pki import platform_id
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -101,6 +102,7 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
     # The operator's writes are not on the tenant's account.
     assert (used["roles"], used["assignments"], used["writes"]) == (1, 1, 0)
     assert all(0 <= one.used <= one.limit for one in usage.quotas)
+    group_story(roles, name)
     roles.DeleteRoleAssignment(authz.DeleteRoleAssignmentRequest(name=given.name))
     roles.DeleteRole(authz.DeleteRoleRequest(name=role.name))
 

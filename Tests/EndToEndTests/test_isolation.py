@@ -7,15 +7,15 @@ import pytest
 from support import api
 from support.client import failure
 from support.pki import tenant_id
-from support.requests import (ABOUT_A_DOMAIN, ABOUT_A_ROLE, ABOUT_A_TENANT, ABOUT_AN_ASSIGNMENT, ABOUT_NONE,
-                              BY_SELECTOR, EVERY, PLATFORM)
+from support.requests import (ABOUT_A_DOMAIN, ABOUT_A_GROUP, ABOUT_A_MEMBER, ABOUT_A_ROLE, ABOUT_A_TENANT,
+                              ABOUT_AN_ASSIGNMENT, ABOUT_NONE, BY_SELECTOR, EVERY, PLATFORM)
 
 manager = api.manager
 UNKNOWN_ID = "01890000-0000-7000-8000-000000000000"
 
 
 class Made:
-    """An active tenant with a role and an assignment."""
+    """An active tenant with a role, an assignment and a group."""
 
     def __init__(self, tenant, assignment):
         self.name, self.id, self.slug = tenant.name, tenant.id, tenant.slug
@@ -25,6 +25,7 @@ class Made:
     def by(admin, slug):
         tenant = admin.active(slug, api.HYBRID)
         admin.role(tenant.name, "clerk", "bill:read")
+        admin.group(tenant.name, "eng")
         return Made(tenant, admin.assign(tenant.name, "user:al", "clerk").name.split("/")[-1])
 
 
@@ -89,7 +90,8 @@ def test_the_table_knows_each_method_s_scope():
             } == set(PLATFORM)
     with_field = {name for name, rule in scope.items()
                   if rule.scope == api.options.SCOPE_TENANT and rule.tenant_field}
-    assert with_field <= {*ABOUT_A_TENANT, *ABOUT_A_ROLE, *ABOUT_AN_ASSIGNMENT, *ABOUT_A_DOMAIN}
+    assert with_field <= {*ABOUT_A_TENANT, *ABOUT_A_ROLE, *ABOUT_A_GROUP, *ABOUT_A_MEMBER, *ABOUT_AN_ASSIGNMENT,
+                          *ABOUT_A_DOMAIN}
     assert {name for name, rule in scope.items() if rule.scope == api.options.SCOPE_SELF
             } == {"Identity/WhoAmI", "Tokens/ExchangeToken"}
     assert all(rule.scope != api.options.SCOPE_ANONYMOUS for rule in scope.values())
@@ -101,6 +103,10 @@ def forms(method, name, assignment):
         return [name]
     if method in ABOUT_A_ROLE:
         return [f"tenants/{name}/roles/{role}" for role in ("clerk", "none", "tenant-admin")]
+    if method in ABOUT_A_GROUP:
+        return [f"tenants/{name}/groups/{group}" for group in ("eng", "none")]
+    if method in ABOUT_A_MEMBER:
+        return [f"tenants/{name}/groupMembers/{assignment}"]
     if method in ABOUT_AN_ASSIGNMENT:
         return [f"tenants/{name}/assignments/{assignment}", f"tenants/{name}/assignments/x"]
     if method in ABOUT_A_DOMAIN:
@@ -122,8 +128,9 @@ def test_another_tenant_is_refused_like_one_that_does_not_exist(caller, stranger
     assert before == {slug: admin.get(slug) for slug, _, _ in strangers.values()}
 
 
-@pytest.mark.parametrize("method", sorted({**ABOUT_A_TENANT, **BY_SELECTOR, **ABOUT_A_ROLE,
-                                          **ABOUT_AN_ASSIGNMENT, **ABOUT_A_DOMAIN}))
+@pytest.mark.parametrize("method", sorted({
+    **ABOUT_A_TENANT, **BY_SELECTOR, **ABOUT_A_ROLE, **ABOUT_A_GROUP, **ABOUT_A_MEMBER, **ABOUT_AN_ASSIGNMENT,
+    **ABOUT_A_DOMAIN}))
 def test_to_the_chief_another_tenant_is_a_mismatch(chief, theirs, method):
     """So that what refused above was the tenant and not a permission that is missing anyway."""
     form = forms(method, theirs.slug, theirs.assignment)[0]
@@ -139,13 +146,17 @@ def test_nothing_of_the_other_tenant_was_touched(admin, theirs):
     assert roles[0].permissions == ["bill:read"]
     assert len(admin.authz.ListRoleAssignments(
         api.authz.ListRoleAssignmentsRequest(parent="theirs")).assignments) == 1
+    [group] = admin.authz.ListGroups(api.authz.ListGroupsRequest(parent="theirs")).groups
+    assert group.name.endswith("/groups/eng") and not group.title
+    assert not admin.authz.ListGroupMembers(api.authz.ListGroupMembersRequest(parent="theirs")).group_members
 
 
 WORKLOAD_MAY = {
     "TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantResolver/ValidateTenant",
     "Authorization/Check", "Authorization/BatchCheck", "Authorization/Explain",
     "Authorization/ListRoles", "Authorization/ListRoleAssignments",
-    "Authorization/GetRole", "Tokens/GetJsonWebKeySet", *BY_SELECTOR,
+    "Authorization/GetRole", "Authorization/GetGroup", "Authorization/ListGroups",
+    "Authorization/ListGroupMembers", "Tokens/GetJsonWebKeySet", *BY_SELECTOR,
     *(f"TenantConfigurations/{method}" for method in (
         "GetEffectiveConfiguration", "ExplainConfiguration", "EvaluateFeatureFlags"))}
 
@@ -172,7 +183,7 @@ def test_one_s_own_tenant_as_its_admin(admin, server, pki, slug, method, by):
         if method in PLATFORM or method == "TenantConfigurations/AccessSecretSetting":
             error = failure("PERMISSION_DENIED", chief.call, method, EVERY[method](form))
             assert error.reason == "PERMISSION_MISSING"
-        elif method == "Tokens/RemoveTokenKey" or method in ABOUT_A_DOMAIN:  # There is none.
+        elif method == "Tokens/RemoveTokenKey" or method in {*ABOUT_A_DOMAIN, *ABOUT_A_MEMBER}:  # There is none.
             failure("NOT_FOUND", chief.call, method, EVERY[method](form))
         else:
             chief.call(method, EVERY[method](form))

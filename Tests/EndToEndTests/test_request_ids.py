@@ -90,9 +90,17 @@ def test_each_is_carried_out_once(operator, admin, slug):
     given = twice("Authorization/CreateRoleAssignment", authz.CreateRoleAssignmentRequest(
         parent=named, assignment=authz.RoleAssignment(subject="user:al", role="clerk"))).name
     twice("Authorization/DeleteRoleAssignment", authz.DeleteRoleAssignmentRequest(name=given))
+    group = twice("Authorization/CreateGroup", authz.CreateGroupRequest(
+        parent=named, group_id="eng", group=authz.Group(title="Eng"))).name
+    twice("Authorization/UpdateGroup", authz.UpdateGroupRequest(group=authz.Group(name=group, title="All")))
+    joined = twice("Authorization/CreateGroupMember", authz.CreateGroupMemberRequest(
+        parent=named, group_member=authz.GroupMember(group="eng", member="user:al"))).name
+    twice("Authorization/DeleteGroupMember", authz.DeleteGroupMemberRequest(name=joined))
     # More than go in one transaction.
     for number in range(300):
         admin.assign(named, f"user:{number}", "clerk")
+        admin.join(named, "eng", f"user:{number}")
+    twice("Authorization/DeleteGroup", authz.DeleteGroupRequest(name=group, force=True))
     twice("Authorization/DeleteRole", authz.DeleteRoleRequest(name=role, force=True))
 
     twice("Tokens/SetAuthenticationSettings", tokens.SetAuthenticationSettingsRequest(

@@ -282,8 +282,8 @@ def role_commands(ctl):
 
 BRIEFLY = ["--duration", "0.2", "--warmup", "0"]
 def test_every_command_as_workload(daemon):
-    acme = make_active(daemon.over_unix(), "acme")
-    make_active(daemon.over_unix(), "globex")
+    acme, _ = (make_active(daemon.over_unix(), slug) for slug in ("acme", "globex"))
+    daemon.over_unix()("group", "create", "acme", "eng")
     ctl = daemon.over_tls("acme.dev")
     for line, *code in WORKLOAD_MAY:
         ctl(*line.split(), code=code[0] if code else 0, stdin="x.y.z")

@@ -72,10 +72,14 @@ def scene(admin, slug):
         tenant=tenant.Tenant(name=held, slug=slug("holder")), update_mask=FieldMask(paths=["slug"])), timeout=20)
     role = admin.role(active.name, "reader", "a:b").name
     given = admin.assign(active.name, "user:al", "reader").name
+    for number in range(2):
+        admin.group(active.name, f"g{number}")
+    joined = admin.join(active.name, "g0", "user:al").name
     # More than go in one transaction.
     crowd = admin.role(active.name, "crowd", "a:b").name
     for number in range(300):
         admin.assign(active.name, f"user:{number}", "crowd")
+        admin.join(active.name, "g1", f"user:{number}")
     admin.settings.CreateSettingDefinition(settings.CreateSettingDefinitionRequest(
         setting_definition_id=slug.replace("-", "_"), setting_definition=settings.SettingDefinition(
             type=settings.SETTING_TYPE_BOOL)), timeout=20)
@@ -97,7 +101,8 @@ def scene(admin, slug):
     chain = (signed(external.certificate_request, root) + root.pem).decode()
     return dict(key=keys[0], entry=entry, prepared=prepared, idle=idle, external=external.name, chain=chain,
                 pending=pending, active=active.name, suspended=suspended.name, deleted=deleted.name,
-                past=past, away=away.name, held=held, role=role, given=given, crowd=crowd)
+                past=past, away=away.name, held=held, role=role, given=given, crowd=crowd,
+                joined=joined)
 
 
 def requests(at, slug):
@@ -137,6 +142,13 @@ def requests(at, slug):
             authz.RemoveRolePermissionsRequest(name=at["role"], permissions=["a:b"])],
         "Authorization/CreateRoleAssignment": [authz.CreateRoleAssignmentRequest(
             parent=at["active"], assignment=authz.RoleAssignment(subject="user:bo", role="reader"))],
+        "Authorization/CreateGroup": [authz.CreateGroupRequest(parent=at["active"], group_id="fresh")],
+        "Authorization/UpdateGroup": [authz.UpdateGroupRequest(
+            group=authz.Group(name=f"{at['active']}/groups/g0", title="x"))],
+        "Authorization/CreateGroupMember": [authz.CreateGroupMemberRequest(
+            parent=at["active"], group_member=authz.GroupMember(group="g0", member="group:g1"))],
+        "Authorization/DeleteGroupMember": [authz.DeleteGroupMemberRequest(name=at["joined"])],
+        "Authorization/DeleteGroup": [authz.DeleteGroupRequest(name=f"{at['active']}/groups/g1", force=True)],
         "Authorization/DeleteRoleAssignment": [authz.DeleteRoleAssignmentRequest(name=at["given"])],
         "Tokens/SetAuthenticationSettings": [tokens.SetAuthenticationSettingsRequest(
             parent=at["active"], settings=tokens.AuthenticationSettings(require_binding=True))],

@@ -10,7 +10,43 @@ enum AuthorizationStory {
     let role = try await roles(tenant, client.authorization)
     let assignment = try await assigns(tenant, client)
     try await checks(tenant, client.authorization)
+    try await groups(tenant, client)
     try await ends(role, assignment, client.authorization)
+  }
+
+  private static func groups(_ tenant: String, _ client: Stubs) async throws {
+    let authorization = client.authorization
+    let made = try await authorization.createGroup(
+      V1.CreateGroupRequest(
+        parent: "tenants/works", groupId: "staff",
+        group: V1.Group(title: "Staff", description: "All of them")))
+    #expect(made.name == "\(tenant)/groups/staff" && made.createTime != nil)
+    #expect(made.title == "Staff" && made.description == "All of them")
+    #expect(try await authorization.getGroup(V1.GetGroupRequest(name: made.name)) == made)
+    let updated = try await authorization.updateGroup(
+      V1.UpdateGroupRequest(group: V1.Group(name: made.name, title: "Crew", etag: made.etag)))
+    #expect(updated.title == "Crew" && updated.etag != made.etag)
+    let list = try await authorization.listGroups(V1.ListGroupsRequest(parent: tenant))
+    #expect(list.groups == [updated] && list.nextPageToken.isEmpty)
+
+    let member = try await authorization.createGroupMember(
+      V1.CreateGroupMemberRequest(
+        parent: tenant, groupMember: V1.GroupMember(group: made.name, member: "user:dan")))
+    #expect(member.name.hasPrefix("\(tenant)/groupMembers/"))
+    #expect(member.group == "staff" && member.member == "user:dan" && member.expireTime == nil)
+    let members = try await authorization.listGroupMembers(
+      V1.ListGroupMembersRequest(parent: tenant, group: "staff", member: "user:dan"))
+    #expect(members.groupMembers == [member])
+    _ = try await client.assign("engineer", to: "group:staff", in: tenant)
+    let check = V1.CheckRequest(tenant: tenant, subject: "user:dan", permission: "reports:print")
+    #expect(try await authorization.check(check).role == "engineer")
+    _ = try await authorization.deleteGroupMember(V1.DeleteGroupMemberRequest(name: member.name))
+    #expect(try await !authorization.check(check).allowed)
+    let inUse = try await refusal {
+      try await authorization.deleteGroup(V1.DeleteGroupRequest(name: made.name))
+    }
+    #expect(inUse.errorInfo?.reason == "GROUP_IN_USE")
+    _ = try await authorization.deleteGroup(V1.DeleteGroupRequest(name: made.name, force: true))
   }
 
   private static func roles(

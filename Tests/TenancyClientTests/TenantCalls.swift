@@ -243,6 +243,36 @@ struct TenantCall {
       TenantCall(API.listRoleAssignments.identity) {
         try await $0.authorization.listRoleAssignments(V1.ListRoleAssignmentsRequest(parent: $1))
       },
+      TenantCall(API.createGroup.identity) {
+        try await $0.authorization.createGroup(
+          V1.CreateGroupRequest(parent: $1, groupId: "engineers"))
+      },
+      TenantCall(API.getGroup.identity) {
+        try await $0.authorization.getGroup(V1.GetGroupRequest(name: "\($1)/groups/engineers"))
+      },
+      TenantCall(API.updateGroup.identity) {
+        try await $0.authorization.updateGroup(
+          V1.UpdateGroupRequest(group: V1.Group(name: "\($1)/groups/engineers", title: "x")))
+      },
+      TenantCall(API.deleteGroup.identity) {
+        try await $0.authorization.deleteGroup(
+          V1.DeleteGroupRequest(name: "\($1)/groups/engineers"))
+      },
+      TenantCall(API.listGroups.identity) {
+        try await $0.authorization.listGroups(V1.ListGroupsRequest(parent: $1))
+      },
+      TenantCall(API.createGroupMember.identity) {
+        try await $0.authorization.createGroupMember(
+          V1.CreateGroupMemberRequest(
+            parent: $1, groupMember: V1.GroupMember(group: "engineers", member: "user:mallory")))
+      },
+      TenantCall(API.deleteGroupMember.identity) {
+        try await $0.authorization.deleteGroupMember(
+          V1.DeleteGroupMemberRequest(name: "\($1)/groupMembers/anything"))
+      },
+      TenantCall(API.listGroupMembers.identity) {
+        try await $0.authorization.listGroupMembers(V1.ListGroupMembersRequest(parent: $1))
+      },
     ]
   }
 }

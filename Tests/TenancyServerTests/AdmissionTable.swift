@@ -214,6 +214,25 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "Authorization/ListRoleAssignments", "tenancy.assignments:list", "tenant", names: true,
       readers),
+    AdmissionRow(
+      "Authorization/CreateGroup", "tenancy.groups:create", "tenant", names: true, changers),
+    AdmissionRow(
+      "Authorization/GetGroup", "tenancy.groups:get", "tenant", names: true, readers),
+    AdmissionRow(
+      "Authorization/UpdateGroup", "tenancy.groups:update", "tenant", names: true, changers),
+    AdmissionRow(
+      "Authorization/DeleteGroup", "tenancy.groups:delete", "tenant", names: true, changers),
+    AdmissionRow(
+      "Authorization/ListGroups", "tenancy.groups:list", "tenant", names: true, readers),
+    AdmissionRow(
+      "Authorization/CreateGroupMember", "tenancy.group_members:create", "tenant", names: true,
+      changers),
+    AdmissionRow(
+      "Authorization/DeleteGroupMember", "tenancy.group_members:delete", "tenant", names: true,
+      changers),
+    AdmissionRow(
+      "Authorization/ListGroupMembers", "tenancy.group_members:list", "tenant", names: true, readers
+    ),
   ]
 
   private static let manager = [

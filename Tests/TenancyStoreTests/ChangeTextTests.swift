@@ -41,6 +41,17 @@ struct ChangeTextTests {
       .putTenant(tenant), .putTenant(Sample.tenant(1)), .putTenant(trusting), .putRole(id, role),
       .putRole(id, Sample.role("x")), .deleteRole(id, id: "\u{0}"), .putAssignment(id, assignment),
       .putAssignment(id, Sample.assignment("b")), .deleteAssignment(id, id: "b"),
+      .putGroup(
+        id,
+        SubjectGroup(
+          id: "g", title: "\"\n", summary: "𝄞", version: .max,
+          createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))),
+      .deleteGroup(id, id: "\u{0}"), .putGroupMember(id, Sample.member("m", "user:\"\\")),
+      .putGroupMember(
+        id,
+        GroupMember(
+          id: "m", group: "g", member: "group:x", createTime: Timestamp(nanoseconds: -1),
+          expireTime: Timestamp(nanoseconds: .max))), .deleteGroupMember(id, id: "\""),
       .putProvisioningStep(id, name: "s"), .clearProvisioningSteps(id),
       .reserveName(ReservedName(.tenantIdentifier, "n"), id),
       .reserveName(ReservedName(.schema, "n"), id), .retireSlug(tenant.slug, id),

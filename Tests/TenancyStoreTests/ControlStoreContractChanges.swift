@@ -130,17 +130,46 @@ extension ControlStoreContract {
         #expect(try loadedState(store).names == [name: first.id, sameText: second.id])
       }
     },
+    ControlStoreContract("groups and members come back with all their fields") { open in
+      try withStore(open) { store in
+        let tenant = Sample.tenant(1)
+        let group = SubjectGroup(
+          id: "g", title: "\u{0}'\"\\;--", summary: "𝄞", version: .max,
+          createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))
+        let member = GroupMember(
+          id: "m", group: "g", member: "user:ü\u{1F9EA}", createTime: Timestamp(nanoseconds: -1),
+          expireTime: Timestamp(nanoseconds: .max))
+        let changes: [Change] = [
+          .putTenant(tenant), .putGroup(tenant.id, group),
+          .putGroup(tenant.id, Sample.group("h")), .putGroupMember(tenant.id, member),
+          .putGroupMember(tenant.id, Sample.member("n", "group:h", of: "g")),
+        ]
+        try store.append([Sample.entry(1, changes)])
+        #expect(try store.load().changes == changes)
+        #expect(try store.entries(after: 0, limit: 9).flatMap(\.changes) == changes)
+        var renamed = group
+        renamed.title = "T"
+        let moved = Sample.member("m", "user:2", of: "h")
+        let more: [Change] = [.putGroup(tenant.id, renamed), .putGroupMember(tenant.id, moved)]
+        try store.append([Sample.entry(2, more)])
+        let state = try loadedState(store)
+        #expect(state.groups.values.contains(renamed) && state.groups.count == 2)
+        #expect(state.groupMembers.values.contains(moved) && state.groupMembers.count == 2)
+      }
+    },
     ControlStoreContract("deleting and clearing concern one tenant only") { open in
       try withStore(open) { store in
         let (first, second) = (Sample.tenant(1), Sample.tenant(2))
         let kept: [Change] = [
           .putTenant(first), .putTenant(second), .putRole(second.id, Sample.role("r")),
           .putAssignment(second.id, Sample.assignment("a")),
-          .putProvisioningStep(second.id, name: "s"),
+          .putProvisioningStep(second.id, name: "s"), .putGroup(second.id, Sample.group("eng")),
+          .putGroupMember(second.id, Sample.member("m")),
         ]
         let removed: [Change] = [
           .putRole(first.id, Sample.role("r")), .putAssignment(first.id, Sample.assignment("a")),
           .putProvisioningStep(first.id, name: "s"), .putProvisioningStep(first.id, name: "t"),
+          .putGroup(first.id, Sample.group("eng")), .putGroupMember(first.id, Sample.member("m")),
         ]
         try store.append([
           Sample.entry(1, kept + removed),
@@ -148,9 +177,11 @@ extension ControlStoreContract {
             2,
             [
               .deleteRole(first.id, id: "r"), .deleteAssignment(first.id, id: "a"),
-              .clearProvisioningSteps(first.id),
+              .clearProvisioningSteps(first.id), .deleteGroupMember(first.id, id: "m"),
+              .deleteGroup(first.id, id: "eng"),
               // What is not there is deleted all the same.
               .deleteRole(first.id, id: "none"), .deleteAssignment(first.id, id: "none"),
+              .deleteGroup(first.id, id: "none"), .deleteGroupMember(first.id, id: "none"),
             ]),
         ])
         #expect(try store.load().changes == kept)

@@ -41,7 +41,7 @@ struct PostgreSQLStoreTests {
         + "DROP TABLE signing_authorities; DROP TABLE platform_secrets;"
         + "DROP TABLE request_counts; DROP TABLE limit_nodes; DROP TABLE tenant_domains; "
         + "DROP TABLE tenant_operations; DROP TABLE configuration_items; DROP TABLE configuration_history;"
-        + formerRequests
+        + "DROP TABLE groups; DROP TABLE group_members;" + formerRequests
         + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
@@ -70,7 +70,7 @@ struct PostgreSQLStoreTests {
       "DROP TABLE signing_authorities; DROP TABLE platform_secrets; DROP TABLE revocations;"
         + "DROP TABLE request_counts; DROP TABLE limit_nodes; DROP TABLE tenant_domains; "
         + "DROP TABLE tenant_operations; DROP TABLE configuration_items; DROP TABLE configuration_history;"
-        + formerRequests
+        + "DROP TABLE groups; DROP TABLE group_members;" + formerRequests
         + "DROP TABLE workload_entries; ALTER TABLE tenants DROP COLUMN token_keys;"
         + "DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)

@@ -6,7 +6,7 @@ import TenancyTestSupport
 
 /// Changes with fields that are as odd as the types allow; secrets, which do not come back, left out.
 struct RandomChanges {
-  static let kinds = 16
+  static let kinds = 20
   private var random: SeededGenerator
 
   init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -56,6 +56,20 @@ struct RandomChanges {
           target: pick([.token("x" + text()), .subject("x" + text()), .tenant]), before: time(),
           expireTime: time(), reason: text()))
     case 14: .forgetRevocations(id(), before: time())
+    case 15:
+      .putGroup(
+        id(),
+        SubjectGroup(
+          id: text(), title: text(), summary: text(), version: counter(), createTime: time(),
+          updateTime: time()))
+    case 16: .deleteGroup(id(), id: text())
+    case 17:
+      .putGroupMember(
+        id(),
+        GroupMember(
+          id: text(), group: text(), member: text(), createTime: time(),
+          expireTime: pick([nil, time()])))
+    case 18: .deleteGroupMember(id(), id: text())
     default: .forgetRequests(before: time(), of: pick([nil, id()]))
     }
   }

@@ -31,7 +31,11 @@ struct RandomHistory {
     var tenant = state.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = "x\(Int.random(in: 0..<4, using: &random))"
     guard state.tenants[tenant.id] != nil else { return .putTenant(tenant) }
-    switch Int.random(in: 0..<21, using: &random) {
+    switch Int.random(in: 0..<25, using: &random) {
+    case 20: return .putGroup(tenant.id, Sample.group(id))
+    case 21: return .deleteGroup(tenant.id, id: id)
+    case 22: return .putGroupMember(tenant.id, Sample.member(id))
+    case 23: return .deleteGroupMember(tenant.id, id: id)
     case 0: return .putRole(tenant.id, Sample.role(id))
     case 1: return .deleteRole(tenant.id, id: id)
     case 2: return .putAssignment(tenant.id, Sample.assignment(id))

@@ -51,6 +51,19 @@ enum Sample {
       expireTime: nil)
   }
 
+  static func group(_ id: String) -> SubjectGroup {
+    SubjectGroup(
+      id: id, title: "Group", summary: "", version: 1, createTime: Timestamp(nanoseconds: 1),
+      updateTime: Timestamp(nanoseconds: 1))
+  }
+
+  static func member(_ id: String, _ member: String = "user:1", of group: String = "eng")
+    -> GroupMember
+  {
+    GroupMember(
+      id: id, group: group, member: member, createTime: Timestamp(nanoseconds: 1), expireTime: nil)
+  }
+
   static func request(_ id: String, tenant: TenantID, at time: Int64) -> RememberedRequest {
     RememberedRequest(
       actor: "uid:0", requestID: id, digest: "d", tenant: tenant,

@@ -13,6 +13,8 @@ import Testing
   private static let first = Sample.id(1)
   private static let second = Sample.id(2)
   private static let assignment = Sample.id(7).description
+  private static let member = Sample.id(9).description
+  private static let user = Sample.id(10).description
 
   /// A store with a row of each kind, as commands make them.
   init() throws {
@@ -44,6 +46,9 @@ import Testing
           .putRole(first.id, role),
           .putAssignment(first.id, Self.assign("clerk", id: Self.assignment)),
           .putAssignment(first.id, Self.assign("tenant-admin", id: Sample.id(8).description)),
+          .putGroup(first.id, Sample.group("eng")), .putGroup(first.id, Sample.group("all")),
+          .putGroupMember(first.id, Sample.member(Self.member, "group:eng", of: "all")),
+          .putGroupMember(first.id, Sample.member(Self.user, "user:1", of: "eng")),
           .putProvisioningStep(first.id, name: "create_schema"),
           .rememberRequest(
             RememberedRequest(
@@ -140,6 +145,27 @@ import Testing
     (
       "UPDATE assignments SET subject = 'a b' WHERE role = 'clerk'", "assignments",
       "\(first)/\(assignment)"
+    ),
+    ("UPDATE groups SET id = 'everyone' WHERE id = 'all'", "groups", "\(first)/everyone"),
+    ("UPDATE groups SET version = 9 WHERE id = 'all'", "groups", "\(first)/all"),
+    (
+      "UPDATE groups SET tenant_id = '\(Sample.id(9))' WHERE id = 'all'", "groups",
+      "\(Sample.id(9))/all"
+    ),
+    ("DELETE FROM groups WHERE id = 'all'", "group_members", "\(first)/\(member)"),
+    ("DELETE FROM groups WHERE id = 'eng'", "group_members", "\(first)/\(member)"),
+    ("UPDATE group_members SET id = 'x' WHERE id = '\(user)'", "group_members", "\(first)/x"),
+    (
+      "UPDATE group_members SET member = 'a b' WHERE id = '\(user)'", "group_members",
+      "\(first)/\(user)"
+    ),
+    (
+      "UPDATE group_members SET member = 'group:all' WHERE id = '\(user)'", "group_members",
+      "\(first)/\(member)"
+    ),
+    (
+      "UPDATE group_members SET expire_time = 5 WHERE id = '\(member)'", "group_members",
+      "\(first)/\(member)"
     ),
     (
       "UPDATE provisioning_steps SET tenant_id = '\(Sample.id(9))'", "provisioning_steps",

@@ -16,7 +16,8 @@ package struct KeptSecrets {
       case .deleteSecret(let tenant, let purpose):
         sealed[SecretPlace(tenant: tenant, purpose: purpose)] = nil
       case .putDataKey(let key): keys[key.id] = key
-      case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
+      case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup,
+        .deleteGroup, .putGroupMember, .deleteGroupMember,
         .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations,
         .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,

@@ -344,7 +344,8 @@ private enum StrictChanges {
         guard isFaithful(.object(tenant.configuration.customSettings), levels: 64) else {
           throw StoreError(.conflict, "the value does not come back")
         }
-      case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+      case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup, .deleteGroup,
+        .putGroupMember, .deleteGroupMember, .putProvisioningStep,
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
         .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations, .putWorkloadEntry,
         .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .deleteDomain,
@@ -360,6 +361,7 @@ private enum StrictChanges {
     }
     let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
       .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
+      .union(model.groups.keys.map(\.tenant)).union(model.groupMembers.keys.map(\.tenant))
       .union(model.requests.values.compactMap(\.tenant)).union(model.revocations.keys.map(\.tenant))
       .union(model.workloads.values.compactMap(\.tenant)).union(model.domains.keys.map(\.tenant))
     guard used.allSatisfy({ model.tenants[$0] != nil }) else {

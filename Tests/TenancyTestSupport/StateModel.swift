@@ -28,6 +28,8 @@ package struct StateModel: Equatable {
   package var retired: Set<Slug> = []
   package var roles: [Key: Role] = [:]
   package var assignments: [Key: RoleAssignment] = [:]
+  package var groups: [Key: SubjectGroup] = [:]
+  package var groupMembers: [Key: GroupMember] = [:]
   package var steps: Set<Key> = []
   package var revocations: [RevocationKey: Revocation] = [:]
   package var workloads: [String: WorkloadEntry] = [:]
@@ -46,6 +48,11 @@ package struct StateModel: Equatable {
     case .putAssignment(let tenant, let assignment):
       assignments[Key(tenant: tenant, id: assignment.id)] = assignment
     case .deleteAssignment(let tenant, let id): assignments[Key(tenant: tenant, id: id)] = nil
+    case .putGroup(let tenant, let group): groups[Key(tenant: tenant, id: group.id)] = group
+    case .deleteGroup(let tenant, let id): groups[Key(tenant: tenant, id: id)] = nil
+    case .putGroupMember(let tenant, let member):
+      groupMembers[Key(tenant: tenant, id: member.id)] = member
+    case .deleteGroupMember(let tenant, let id): groupMembers[Key(tenant: tenant, id: id)] = nil
     case .putProvisioningStep(let tenant, let name): steps.insert(Key(tenant: tenant, id: name))
     case .clearProvisioningSteps(let tenant): steps = steps.filter { $0.tenant != tenant }
     case .reserveName(let name, let tenant):
@@ -119,6 +126,10 @@ extension StateModel {
       + assignments.sorted { less($0.key, $1.key) }.map { .putAssignment($0.key.tenant, $0.value) }
       + steps.sorted(by: less).map { .putProvisioningStep($0.tenant, name: $0.id) }
       + requests.map(Change.rememberRequest)
+      + groups.sorted { less($0.key, $1.key) }.map { .putGroup($0.key.tenant, $0.value) }
+      + groupMembers.sorted { less($0.key, $1.key) }.map {
+        .putGroupMember($0.key.tenant, $0.value)
+      }
       + revocations.map { .putRevocation($0.key.tenant, $0.value) }
       + workloads.sorted { $0.key < $1.key }.map { .putWorkloadEntry($0.value) }
       + domains.sorted { less($0.key, $1.key) }.map { .putDomain($0.value) }

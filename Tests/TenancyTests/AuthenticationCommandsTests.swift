@@ -142,6 +142,18 @@ struct AuthenticationRulesTests {
     #expect(AuthenticationRules.violations(of: AuthenticationSettings()).isEmpty)
   }
 
+  /// Subjects of groups are `group:{id}`. Earlier versions let such in, whose tokens are not taken.
+  @Test func noneIsTakenForAGroup() {
+    let keys = SampleSettings.issuer("k").keys
+    let named = ExternalIssuer(id: "group", issuer: "https://k.test", keys: keys)
+    let found = AuthenticationRules.violations(of: named, field: "i").map(\.field)
+    #expect(found == ["i.id", "i.subject_prefix"])
+    #expect(AuthenticationRules.violations(of: named, field: "i", isStored: true).isEmpty)
+    #expect(Self.fields { $0.subjectPrefix = "Group:" } == ["i.subject_prefix"])
+    #expect(Self.fields { $0.subjectPrefix = "gro" } == ["i.subject_prefix"])
+    #expect(Self.fields { $0.subjectPrefix = "groups:" }.isEmpty)
+  }
+
   @Test(arguments: [
     "", "A", "1a", "-a", "a_b", "a.b", "é", "a ", String(repeating: "a", count: 33),
   ])

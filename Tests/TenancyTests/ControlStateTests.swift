@@ -12,7 +12,13 @@ struct ControlStateTests {
     var tenant = model.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = random.pick(ids)
     guard model.tenants[tenant.id] != nil else { return .putTenant(tenant) }
-    switch Int.random(in: 0..<12, using: &random) {
+    switch Int.random(in: 0..<16, using: &random) {
+    case 11: return .putGroup(tenant.id, Sample.group(id))
+    case 12: return .deleteGroup(tenant.id, id: id)
+    case 13:
+      return .putGroupMember(
+        tenant.id, Sample.member(id, "user:\(random.pick(ids))", of: random.pick(ids)))
+    case 14: return .deleteGroupMember(tenant.id, id: id)
     case 0, 1: return .putRole(tenant.id, Sample.role(id, ["docs:\(id)"]))
     case 2: return .deleteRole(tenant.id, id: id)
     case 3, 4:
@@ -75,6 +81,10 @@ struct ControlStateTests {
     #expect(
       record.policy.roles.filter { !$0.isBuiltIn }.map(\.role) == roles.sorted { $0.id < $1.id })
     #expect(record.policy.customRoleCount == roles.count)
+    let groups = model.groups.filter { $0.key.tenant == id }.values
+    #expect(record.policy.groups().all.map(\.group) == groups.sorted { $0.id < $1.id })
+    let members = model.groupMembers.filter { $0.key.tenant == id }.values
+    #expect(record.policy.groupMembers().all == members.sorted { $0.id < $1.id })
     let assignments = model.assignments.filter { $0.key.tenant == id }.values
     #expect(record.policy.assignments == assignments.sorted { $0.id < $1.id })
     for subject in ids.map({ "user:\($0)" }) {

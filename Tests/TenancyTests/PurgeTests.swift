@@ -51,12 +51,17 @@ import Testing
     await LifecycleClock(node.test.plane, node.provisioner).purge(&round)
   }
 
-  private func add(_ count: Int, to node: StoreNode) async throws {
+  private func add(_ count: Int, groups: Int = 0, to node: StoreNode) async throws {
     try await node.test.plane.write(actor: "test", action: "test") {
       [id] (transaction) throws(TenancyError) in
       transaction.emit(.putRole(id, Sample.role("reader")), about: id)
       for number in 0..<count {
         transaction.emit(.putAssignment(id, Sample.assignment("a\(number)")), about: id)
+      }
+      for number in 0..<groups {
+        transaction.emit(.putGroup(id, Sample.group("g\(number)")), about: id)
+        transaction.emit(
+          .putGroupMember(id, Sample.member("m\(number)", "user:1", of: "g\(number)")), about: id)
       }
     }
   }
@@ -85,6 +90,18 @@ import Testing
     let erasures = node.test.store.log.filter { $0.action == "tenants.erase" }
     #expect(erasures.count == 1 + (assignments + 1) / TenantCommands.maximumErased)
     #expect(erasures.allSatisfy { $0.changes.count <= WriteTerms.maximumCost + 8 })
+  }
+
+  @Test(arguments: [1, 300])
+  func groupsGoTooWithTheirMembers(_ groups: Int) async throws {
+    let node = try node("one")
+    try await makeDeleted(node)
+    try await add(1, groups: groups, to: node)
+    #expect(try await purge(node).state == .purged)
+    let stored = StateModel(try node.test.store.load())
+    #expect(stored.groups.isEmpty && stored.groupMembers.isEmpty && stored.assignments.isEmpty)
+    let erasures = node.test.store.log.filter { $0.action == "tenants.erase" }
+    #expect(erasures.count == 1 + (2 * groups + 2) / TenantCommands.maximumErased)
   }
 
   @Test func nobodyElseGetsTheNames() async throws {

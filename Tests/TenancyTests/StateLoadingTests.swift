@@ -56,6 +56,11 @@ struct StateLoadingTests {
         model.apply(.putAssignment(tenant.id, Sample.assignment("a-\(number)", role: "clerk")))
       }
       if random.chance(of: 1, in: 4) {
+        for group in ["eng", "all"] { model.apply(.putGroup(tenant.id, Sample.group(group))) }
+        model.apply(.putGroupMember(tenant.id, Sample.member("m1", "group:eng", of: "all")))
+        model.apply(.putGroupMember(tenant.id, Sample.member("m2", "user:1", of: "eng")))
+      }
+      if random.chance(of: 1, in: 4) {
         model.apply(
           .rememberRequest(
             RememberedRequest(
@@ -75,7 +80,7 @@ struct StateLoadingTests {
       let (roles, assignments) = (record.policy.customRoleCount, record.policy.assignmentCount)
       answers.append(
         "\(record.tenant) \(record.idText) \(record.provisionedSteps.sorted()) \(former) "
-          + "\(roles) \(assignments) \(record.footprint) "
+          + "\(roles) \(assignments) \(record.footprint) \(groups(of: "user:1", record)) "
           + "\(record.revocations.all().all)")
       answers.append("\(state.find(record.idText) === record)")
       answers.append("\(state.find(record.tenant.slug.text) === record)")
@@ -95,6 +100,14 @@ struct StateLoadingTests {
       answers.append("\(state.request(request.requestID, of: request.actor) == request)")
     }
     return answers + ["\(state.requests.oldest(1, of: nil).first?.requestID ?? "")"]
+  }
+
+  private static func groups(of subject: String, _ record: TenantRecord) -> String {
+    let all = record.policy.groups().all.map(\.group.id)
+    var budget = WorkBudget.uncapped
+    let groups = record.policy.content.groups(
+      of: subject.utf8Span.span.bytes, at: now, &budget)
+    return "\(all) \(groups?.count ?? 0)"
   }
 
   private static func applied(_ changes: [Change]) -> ControlState {

@@ -251,6 +251,8 @@ struct TenantBudgetTests {
       var expected = record.tenant.footprint
       for role in record.policy.roles where !role.isBuiltIn { expected += role.role.footprint }
       for assignment in record.policy.assignments { expected += assignment.footprint }
+      for group in record.policy.groups().all { expected += group.group.footprint }
+      for member in record.policy.groupMembers().all { expected += member.footprint }
       for revocation in record.revocations.all().all { expected += revocation.footprint }
       #expect(record.footprint == expected)
     }
@@ -259,7 +261,11 @@ struct TenantBudgetTests {
   private func change(_ random: inout SeededGenerator) -> Change {
     let text = String(repeating: "x", count: Int.random(in: 0...20, using: &random))
     let number = Int.random(in: 0..<6, using: &random)
-    switch Int.random(in: 0..<9, using: &random) {
+    switch Int.random(in: 0..<13, using: &random) {
+    case 9: return .putGroup(id, Sample.group("g\(number)", title: text))
+    case 10: return .deleteGroup(id, id: "g\(number)")
+    case 11: return .putGroupMember(id, Sample.member("m\(number)", "user:\(text)", of: "g1"))
+    case 12: return .deleteGroupMember(id, id: "m\(number)")
     case 0:
       var tenant = Sample.tenant(1, slug: "tenant-\(number)")
       tenant.configuration.featureFlags = ["\(text)1": true]

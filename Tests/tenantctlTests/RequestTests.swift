@@ -132,6 +132,31 @@ import Testing
             expireTime: GoogleProtobuf.Timestamp(seconds: 8_200))))
   }
 
+  @Test func groupUpdateMask() throws {
+    let request = try UpdateGroupCommand.parse(["acme", "eng", "--description", ""]).request()
+    #expect(request.group?.name == "tenants/acme/groups/eng")
+    #expect(request.updateMask?.paths == ["description"])
+    #expect(throws: UsageError.self) { try UpdateGroupCommand.parse(["acme", "eng"]).request() }
+  }
+
+  @Test func groupMember() throws {
+    let request = try AddGroupMemberCommand.parse([
+      "acme", "eng", "user:a", "--expires-in", "2h", "--replace",
+    ]).request(now: 1_000)
+    #expect(
+      request
+        == V1.CreateGroupMemberRequest(
+          parent: "tenants/acme",
+          groupMember: V1.GroupMember(
+            group: "eng", member: "user:a",
+            expireTime: GoogleProtobuf.Timestamp(seconds: 8_200)), replace: true))
+  }
+
+  @Test(arguments: [["acme"], ["acme", "id", "--group", "r"], ["acme", "--group", "r"]])
+  func removingAMemberRefused(arguments: [String]) {
+    #expect(throws: (any Error).self) { try RemoveGroupMemberCommand.parse(arguments) }
+  }
+
   @Test func resolve() throws {
     let request = try ResolveCommand.parse([
       "--host", "acme.example.test", "--header", "x-tenant-id=acme", "--env", "TENANT_ID=acme",

@@ -290,7 +290,7 @@ MEANINGS = {
     "tracing.sample_ratio": "The part of calls without a `traceparent` that is traced.",
     "tracing.spans_per_second": "No more spans are made, whatever callers want.",
     "quotas.resident_bytes": "Memory for settings, flags and roles.",
-    "quotas.assignment_bytes": "Memory for assignments.",
+    "quotas.assignment_bytes": "Memory for assignments and members of groups.",
     "quotas.stored_bytes": "Disk, the log left out.",
     "quotas.log_bytes": "Growth of the log and of audit chains, at once.",
     "quotas.log_bytes_per_second": "And for each second after that.",

@@ -416,6 +416,62 @@ tenancy__v1__list_role_assignments_response__get_descriptor(void) {
   return &tenancy__v1__list_role_assignments_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__group__get_descriptor(void) {
+  return &tenancy__v1__group__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_group_request__get_descriptor(void) {
+  return &tenancy__v1__create_group_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_group_request__get_descriptor(void) {
+  return &tenancy__v1__get_group_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__update_group_request__get_descriptor(void) {
+  return &tenancy__v1__update_group_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_group_request__get_descriptor(void) {
+  return &tenancy__v1__delete_group_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_group_response__get_descriptor(void) {
+  return &tenancy__v1__delete_group_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_groups_request__get_descriptor(void) {
+  return &tenancy__v1__list_groups_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_groups_response__get_descriptor(void) {
+  return &tenancy__v1__list_groups_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__group_member__get_descriptor(void) {
+  return &tenancy__v1__group_member__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_group_member_request__get_descriptor(void) {
+  return &tenancy__v1__create_group_member_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_group_member_request__get_descriptor(void) {
+  return &tenancy__v1__delete_group_member_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_group_member_response__get_descriptor(void) {
+  return &tenancy__v1__delete_group_member_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_group_members_request__get_descriptor(void) {
+  return &tenancy__v1__list_group_members_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_group_members_response__get_descriptor(void) {
+  return &tenancy__v1__list_group_members_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__certificate_authority__get_descriptor(void) {
   return &tenancy__v1__certificate_authority__descriptor;
 }

@@ -4,10 +4,11 @@ public enum BuiltInRoles {
   /// is.
   public static let admin = make(
     0, "tenant-admin", "Tenant administrator",
-    "Manages the tenant's settings, roles, assignments, tokens, keys and domains, and reads its audit trail.",
+    "Manages the tenant's settings, roles, groups, assignments, tokens, keys and domains, and reads its audit trail.",
     [
       "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authentication:*",
-      "tenancy.authorization:*", "tenancy.domains:*", "tenancy.roles:*",
+      "tenancy.authorization:*", "tenancy.domains:*", "tenancy.group_members:*",
+      "tenancy.groups:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:list_history", "tenancy.tenants:resolve", "tenancy.tenants:update",
       "tenancy.token_keys:*", "tenancy.tokens:*",
@@ -15,10 +16,12 @@ public enum BuiltInRoles {
   /// `tenant-viewer`: reads what an administrator manages, but neither the audit trail nor whom the
   /// tenant trusts.
   public static let viewer = make(
-    1, "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
+    1, "tenant-viewer", "Tenant viewer",
+    "Reads the tenant's settings, roles, groups and assignments.",
     [
       "tenancy.assignments:list", "tenancy.authorization:check",
-      "tenancy.authorization:explain", "tenancy.roles:get", "tenancy.roles:list",
+      "tenancy.authorization:explain", "tenancy.group_members:list", "tenancy.groups:get",
+      "tenancy.groups:list", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.token_keys:get", "tenancy.tokens:introspect",
     ])

@@ -87,7 +87,11 @@ extension PolicyContent {
     let denying = rolesDenying(question)
     let allowing = rolesAllowing(question)
     var (found, isTruncated, conditions) = ([Found](), false, 0)
-    for assignment in holdings.find(question.subject)?.assignments ?? [] {
+    var sources = [holdings.find(question.subject)]
+    heldGroups(of: question.subject, at: question.now, &budget).forEach {
+      sources.append(groupHoldings($0))
+    }
+    for assignment in sources.lazy.flatMap({ $0?.assignments ?? [] }) {
       guard !budget.isSpent else {
         isTruncated = true
         break

@@ -47,6 +47,19 @@ struct Holdings: Sendable {
     return nil
   }
 
+  /// All roles that are held at `now`, of whatever resources and at whatever times.
+  func roles(at now: Timestamp) -> RoleSet {
+    var roles = lasting
+    for held in ending {
+      guard held.end > now else { break }
+      roles.insert(held.role)
+    }
+    for held in qualified where held.assignment.expireTime.map({ $0 > now }) ?? true {
+      roles.insert(held.role)
+    }
+    return roles
+  }
+
   /// One of `roles` that allows, and that is held where it is asked.
   @inline(__always)
   func allowing(

@@ -1,11 +1,11 @@
-/// The roles and assignments of one tenant, with an order or an index for each way to ask for them.
+/// The roles, assignments and groups of one tenant, with an order or an index for each way to ask for them.
 struct PolicyContent: Sendable {
   typealias CompiledRole = TenantPolicy.CompiledRole
 
   /// By id, all.
   private(set) var roles = BuiltInRoles.tree
   /// By number, all.
-  private var numbered = RoleNumbers(BuiltInRoles.all)
+  private var numbered = NumberTable(BuiltInRoles.all)
   /// What roles grant, built-in ones left out.
   private var grants = GrantIndex()
   /// What roles deny.
@@ -21,6 +21,10 @@ struct PolicyContent: Sendable {
   private(set) var holdings = ByteTable<Holdings>()
   /// By role.
   private(set) var holders = ByteTable<OrderedTree<RoleAssignment>>()
+  /// Groups, and who is in them.
+  var groups = GroupIndex()
+  /// Those of the groups that are assigned roles.
+  private(set) var holdingGroups = RoleSet()
 
   // MARK: Questions
 
@@ -28,16 +32,25 @@ struct PolicyContent: Sendable {
     _ question: borrowing Question, _ attributes: inout RequestAttributes,
     _ budget: inout WorkBudget
   ) -> Decision {
-    guard let held = holdings.find(question.subject) else { return .notAllowed }
-    if !denials.isEmpty,
-      let role = held.denying(rolesDenying(question), family, question, &attributes, &budget)
-    {
-      return decision(role) { .denied($0) }
+    let held = holdings.find(question.subject)
+    let groups = heldGroups(of: question.subject, at: question.now, &budget)
+    if held == nil, groups.isEmpty { return .notAllowed }
+    if !denials.isEmpty {
+      let denying = rolesDenying(question)
+      let role =
+        held?.denying(denying, family, question, &attributes, &budget)
+        ?? first(in: groups, &budget) { group, budget in
+          group.denying(denying, family, question, &attributes, &budget)
+        }
+      if let role { return decision(role) { .denied($0) } }
     }
-    guard
-      let role = held.allowing(rolesAllowing(question), family, question, &attributes, &budget)
-    else { return .notAllowed }
-    return decision(role) { .allowed($0) }
+    let allowing = rolesAllowing(question)
+    let role =
+      held?.allowing(allowing, family, question, &attributes, &budget)
+      ?? first(in: groups, &budget) { group, budget in
+        group.allowing(allowing, family, question, &attributes, &budget)
+      }
+    return role.map { decision($0) { .allowed($0) } } ?? .notAllowed
   }
 
   /// Those that name what is asked among what they deny.
@@ -60,11 +73,12 @@ struct PolicyContent: Sendable {
   var denies: Bool { !denials.isEmpty }
 
   private func decision(_ role: Int, _ make: (CompiledRole) -> Decision) -> Decision {
-    numbered.role(role).map(make) ?? .notAllowed
+    numbered.find(role).map(make) ?? .notAllowed
   }
 
   func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
-    holdings[subject]?.nextEnd(after: now)
+    let own = holdings[subject]?.nextEnd(after: now)
+    return [own, nextEnd(inGroupsOf: subject, after: now)].compactMap(\.self).min()
   }
 
   /// Whether all that a permission stands for is allowed of all resources and always, and nothing of it denied of
@@ -73,21 +87,32 @@ struct PolicyContent: Sendable {
     _ permission: Permission, subject: String, isPermitted: Bool, now: Timestamp,
     _ budget: inout WorkBudget
   ) -> Bool {
-    guard let held = holdings[subject] else { return isPermitted }
-    if !denials.isEmpty,
-      held.anywhere(denials.roles(touching: permission), family, at: now, &budget) != nil
-    {
-      return false
+    let held = holdings[subject]
+    let groups = unsafe heldGroups(of: subject.utf8Span.span.bytes, at: now, &budget)
+    if held == nil, groups.isEmpty { return isPermitted }
+    if !denials.isEmpty {
+      let denying = denials.roles(touching: permission)
+      let role =
+        held?.anywhere(denying, family, at: now, &budget)
+        ?? first(in: groups, &budget) { group, budget in
+          group.anywhere(denying, family, at: now, &budget)
+        }
+      if role != nil { return false }
     }
     if isPermitted { return true }
     var covering = grants.roles(covering: permission)
     covering.formUnion(BuiltInRoles.grants.roles(covering: permission))
-    return held.first(of: covering, family, at: now, &budget) != nil
+    let role =
+      held?.first(of: covering, family, at: now, &budget)
+      ?? first(in: groups, &budget) { group, budget in
+        group.first(of: covering, family, at: now, &budget)
+      }
+    return role != nil
   }
 
   func role(_ id: String) -> CompiledRole? { roles.find(id) }
 
-  func role(number: Int) -> CompiledRole? { numbered.role(number) }
+  func role(number: Int) -> CompiledRole? { numbered.find(number) }
 
   func assignment(_ id: String) -> RoleAssignment? { assignments.find(id) }
 
@@ -96,7 +121,7 @@ struct PolicyContent: Sendable {
     roles.unsharedNodes(with: other.roles) + grants.unsharedNodes(with: other.grants)
       + assignments.unsharedNodes(with: other.assignments)
       + holdings.unshared(with: other.holdings).nodes
-      + holders.unshared(with: other.holders).nodes
+      + holders.unshared(with: other.holders).nodes + groups.unsharedNodes(with: other.groups)
       + holders.entries.reduce(0) { sum, held in
         sum + held.value.unsharedNodes(with: other.holders[held.key] ?? OrderedTree())
       }
@@ -123,7 +148,7 @@ struct PolicyContent: Sendable {
     family.change(
       role.role.id, number: role.number, from: former, to: parents ?? role.role.parents,
       isNew: isNew, roles
-    ) { numbered.role($0) }
+    ) { numbered.find($0) }
   }
 
   mutating func deleteRole(_ id: String) {
@@ -167,6 +192,7 @@ struct PolicyContent: Sendable {
       held.insert(assignment, role: number)
       return false
     }
+    noteHoldings(of: assignment.holder)
   }
 
   mutating func deleteAssignment(_ id: String) {
@@ -181,6 +207,24 @@ struct PolicyContent: Sendable {
       held.remove(id: id) { roles.find($0)?.number }
       return held.assignments.isEmpty
     }
+    noteHoldings(of: former.holder)
+  }
+
+  // MARK: Groups
+
+  /// Whether a group is assigned roles has changed, maybe.
+  mutating func noteHoldings(of holder: String) {
+    guard let id = SubjectGroup.id(in: holder), let number = groups.number(id) else { return }
+    if holdings[holder] == nil {
+      holdingGroups.remove(number)
+    } else {
+      holdingGroups.insert(number)
+    }
+  }
+
+  mutating func deleteGroup(_ id: String) {
+    if let number = groups.number(id) { holdingGroups.remove(number) }
+    groups.delete(id)
   }
 }
 
@@ -210,42 +254,4 @@ extension PolicyContent {
 
   /// Whether a condition of this text is there.
   func hasCondition(_ text: String) -> Bool { conditions[text] != nil }
-}
-
-/// A tenant's roles by their numbers. A number that is free again is used again.
-private struct RoleNumbers: Sendable {
-  typealias CompiledRole = TenantPolicy.CompiledRole
-
-  private static let chunk = 32
-
-  /// In chunks, so that a change copies one of them.
-  private var chunks: [[CompiledRole?]] = []
-  private var used = RoleSet()
-
-  /// - Parameter roles: numbered from 0.
-  init(_ roles: [CompiledRole]) {
-    for role in roles { put(role) }
-  }
-
-  var free: Int { used.firstMissing }
-
-  func role(_ number: Int) -> CompiledRole? {
-    guard used.contains(number) else { return nil }
-    // In range: `put` made room for a number that is used.
-    return chunks[number / Self.chunk][number % Self.chunk]
-  }
-
-  mutating func put(_ role: CompiledRole) {
-    while role.number / Self.chunk >= chunks.count {
-      chunks.append(Array(repeating: nil, count: Self.chunk))
-    }
-    chunks[role.number / Self.chunk][role.number % Self.chunk] = role
-    used.insert(role.number)
-  }
-
-  mutating func remove(_ number: Int) {
-    guard used.contains(number) else { return }
-    chunks[number / Self.chunk][number % Self.chunk] = nil
-    used.remove(number)
-  }
 }

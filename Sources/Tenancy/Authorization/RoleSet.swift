@@ -1,4 +1,4 @@
-/// A set of one tenant's roles, by their numbers. The first 64 take no memory of their own.
+/// A set of one tenant's roles, or of its groups, by their numbers. The first 64 take no memory of their own.
 struct RoleSet: Sendable, Equatable {
   private var first: UInt64 = 0
   private var others: [UInt64] = []
@@ -11,9 +11,6 @@ struct RoleSet: Sendable, Equatable {
     let word = others.firstIndex { $0 != .max } ?? others.count
     return 64 * (word + 1) + (word < others.count ? (~others[word]).trailingZeroBitCount : 0)
   }
-
-  /// How many are in it.
-  var count: Int { others.reduce(first.nonzeroBitCount) { $0 + $1.nonzeroBitCount } }
 
   /// What looking at all of it costs.
   var words: Int { 1 + others.count }
@@ -29,14 +26,6 @@ struct RoleSet: Sendable, Equatable {
     for word in 0..<min(others.count, other.others.count)
     where others[word] & other.others[word] != 0 { return false }
     return true
-  }
-
-  /// Calls `body` with every number, the lowest first.
-  func forEach(_ body: (Int) -> Void) {
-    forEachCommon(with: self) {
-      body($0)
-      return true
-    }
   }
 
   /// Calls `body` with every number that both have, the lowest first, until it returns false.
@@ -78,6 +67,46 @@ struct RoleSet: Sendable, Equatable {
     } else {
       while others.count < more.others.count { others.append(0) }
       for word in more.others.indices { others[word] |= more.others[word] }
+    }
+  }
+
+  mutating func formIntersection(_ other: RoleSet) {
+    first &= other.first
+    if others.isEmpty { return }
+    others.removeLast(max(0, others.count - other.others.count))
+    // In range: as long, or shorter.
+    for word in others.indices { others[word] &= other.others[word] }
+    while others.last == 0 { others.removeLast() }
+  }
+
+  func isSubset(of other: RoleSet) -> Bool {
+    guard first & ~other.first == 0 else { return false }
+    return others.indices.allSatisfy { word in
+      let theirs = word < other.others.count ? other.others[word] : 0
+      return others[word] & ~theirs == 0
+    }
+  }
+
+  /// The lowest number that is in it.
+  var lowest: Int? {
+    if first != 0 { return first.trailingZeroBitCount }
+    guard let word = others.firstIndex(where: { $0 != 0 }) else { return nil }
+    return 64 * (word + 1) + others[word].trailingZeroBitCount
+  }
+
+  var count: Int { others.reduce(first.nonzeroBitCount) { $0 + $1.nonzeroBitCount } }
+
+  /// Each number, the lowest first.
+  func forEach(_ body: (Int) -> Void) {
+    Self.forEach(in: first, from: 0, body)
+    for word in others.indices { Self.forEach(in: others[word], from: 64 * (word + 1), body) }
+  }
+
+  private static func forEach(in word: UInt64, from start: Int, _ body: (Int) -> Void) {
+    var rest = word
+    while rest != 0 {
+      body(start + rest.trailingZeroBitCount)
+      rest &= rest - 1
     }
   }
 

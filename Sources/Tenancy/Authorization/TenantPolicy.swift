@@ -3,7 +3,7 @@
 /// Questions are answered by look-ups, lists by cursors: neither costs more where there is more.
 public struct TenantPolicy: Sendable {
   /// A role, and by which number the tenant's sets of roles know it.
-  public final class CompiledRole: Ordered {
+  public final class CompiledRole: Ordered, Numbered {
     /// The role as it is stored or built in.
     public let role: Role
     /// Whether every tenant has it, and nobody may change it.
@@ -22,6 +22,16 @@ public struct TenantPolicy: Sendable {
     }
   }
 
+  /// A group, and by which number the tenant's sets of groups know it.
+  public final class CompiledGroup: Ordered {
+    /// The group as it is stored.
+    public let group: SubjectGroup
+    let number: Int
+    public var orderKey: String { group.id }
+
+    init(_ group: SubjectGroup, number: Int) { (self.group, self.number) = (group, number) }
+  }
+
   /// Shared by all copies; one for all tenants that have neither roles nor assignments.
   private final class Shared: Sendable {
     let content: PolicyContent
@@ -32,6 +42,8 @@ public struct TenantPolicy: Sendable {
   }
 
   private var shared = Shared.empty
+
+  var content: PolicyContent { shared.content }
 
   /// A tenant's without custom roles and assignments: only the built-in roles are there.
   public init() {}
@@ -153,6 +165,24 @@ public struct TenantPolicy: Sendable {
   package mutating func put(_ assignment: RoleAssignment) { edit { $0.put(assignment) } }
 
   mutating func deleteAssignment(_ id: String) { edit { $0.deleteAssignment(id) } }
+
+  mutating func put(_ group: SubjectGroup) {
+    edit {
+      $0.groups.put(group)
+      $0.noteHoldings(of: group.subject)
+    }
+  }
+
+  mutating func deleteGroup(_ id: String) { edit { $0.deleteGroup(id) } }
+
+  mutating func put(_ member: GroupMember) { edit { $0.groups.put(member) } }
+
+  /// After changes of groups and members, and before anybody asks.
+  mutating func settle() {
+    if !content.groups.isSettled { edit { $0.groups.settle() } }
+  }
+
+  mutating func deleteGroupMember(_ id: String) { edit { $0.groups.deleteMember(id) } }
 
   private mutating func edit(_ change: (inout PolicyContent) -> Void) {
     var content = shared.content

@@ -30,7 +30,7 @@ public enum AuthenticationRules {
   ///   - field: what stands before the names of fields.
   public static func violations(
     of settings: AuthenticationSettings, field: String = "settings",
-    prefixes: [String] = [], foreign: (String) -> Bool = { _ in false }
+    prefixes: [String] = [], isStored: Bool = false, foreign: (String) -> Bool = { _ in false }
   ) -> [Violation] {
     var found: [Violation] = []
     if let life = settings.maximumLifeSeconds, !AuthenticationSettings.lives.contains(life) {
@@ -44,7 +44,7 @@ public enum AuthenticationRules {
     }
     for (at, issuer) in issuers.enumerated() {
       let place = "\(field).issuers[\(at)]"
-      found += violations(of: issuer, field: place)
+      found += violations(of: issuer, field: place, isStored: isStored)
       if foreign(issuer.issuer) {
         found.add("\(place).issuer", "is the platform's, and can't be a tenant's")
       }
@@ -78,8 +78,12 @@ public enum AuthenticationRules {
   }
 
   /// All that is wrong with one issuer by itself.
-  /// - Parameter field: what stands before the names of its fields.
-  public static func violations(of issuer: ExternalIssuer, field: String) -> [Violation] {
+  /// - Parameters:
+  ///   - field: what stands before the names of its fields.
+  ///   - isStored: whether an earlier version may have let it in, which knew of no groups.
+  public static func violations(
+    of issuer: ExternalIssuer, field: String, isStored: Bool = false
+  ) -> [Violation] {
     var found: [Violation] = []
     if !isID(issuer.id) {
       found.add(
@@ -91,9 +95,26 @@ public enum AuthenticationRules {
     }
     found += keyViolations(of: issuer, field) + sourceViolations(of: issuer, field)
     found += claimViolations(of: issuer, field)
+    if !isStored { found += groupViolations(of: issuer, field) }
     let lives = 1...ExternalIssuer.longestLife
     if !lives.contains(issuer.maximumLifeSeconds) {
       found.add("\(field).maximum_life", "1 to \(lives.upperBound) seconds")
+    }
+    return found
+  }
+
+  /// None of its subjects is to be taken for a group, whose subjects are `group:{id}`.
+  private static func groupViolations(
+    of issuer: ExternalIssuer, _ field: String
+  ) -> [Violation] {
+    var found: [Violation] = []
+    let reserved = SubjectGroup.subjectPrefix
+    if ExternalIssuer.usualPrefix(of: issuer.id) == reserved {
+      found.add("\(field).id", "its subjects would be taken for groups")
+    }
+    let prefix = issuer.subjectPrefix.lowercased()
+    if !prefix.isEmpty, overlap(prefix, reserved) {
+      found.add("\(field).subject_prefix", "its subjects would be taken for groups")
     }
     return found
   }

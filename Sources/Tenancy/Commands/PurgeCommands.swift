@@ -55,7 +55,8 @@ extension TenantCommands {
   /// tenant.
   /// - Returns: the tenant as it is then; `purged` when nothing is left. Nil: there is none any more.
   func erase(_ id: TenantID) async throws(TenancyError) -> Tenant? {
-    let rows = plane.state.find(id)?.policy.assignmentCount ?? 0
+    let rows =
+      plane.state.find(id).map { $0.policy.assignmentCount + $0.policy.groupMemberCount } ?? 0
     return try await write(
       "tenants.erase", .revoking, changes: min(rows, Self.maximumErased)
     ) { (transaction) throws(TenancyError) -> Tenant? in
@@ -70,6 +71,15 @@ extension TenantCommands {
       var count = 0
       while count < Self.maximumErased, let assignment = assignments.next(&budget) {
         transaction.emit(.deleteAssignment(id, id: assignment.id), about: id)
+        count += 1
+      }
+      var (members, groups) = (record.policy.groupMembers(), record.policy.groups())
+      while count < Self.maximumErased, let member = members.next(&budget) {
+        transaction.emit(.deleteGroupMember(id, id: member.id), about: id)
+        count += 1
+      }
+      while count < Self.maximumErased, let group = groups.next(&budget) {
+        transaction.emit(.deleteGroup(id, id: group.group.id), about: id)
         count += 1
       }
       while count < Self.maximumErased, let role = roles.next(&budget) {

@@ -10,8 +10,8 @@ struct RoleRules {
   static let maximumReserved = 2_000
   /// Holders of roles that are looked at where a change may make two of their roles exclude each other.
   static let maximumHolders = 1_000
-  private static let maximumTitleLength = 200
-  private static let maximumDescriptionLength = 2000
+  static let maximumTitleLength = 200
+  static let maximumDescriptionLength = 2000
 
   private let policy: TenantPolicy
 
@@ -214,6 +214,13 @@ struct RoleRules {
     _ banned: RoleSet, _ id: String, subject: String, holder: String, at now: Timestamp,
     _ budget: inout WorkBudget
   ) throws(TenancyError) {
+    // Its members would all have to be looked at, each time.
+    if !banned.isEmpty, SubjectGroup.isGroup(holder) {
+      throw TenancyError(
+        .failedPrecondition, .rolesExcluded,
+        "the role \(id) excludes others, or is excluded: it is not assigned to groups",
+        metadata: ["role": id, "subject": subject])
+    }
     guard !banned.isEmpty,
       let number = policy.holdings(of: holder)?.anywhere(banned, policy.family, at: now, &budget),
       let other = policy.role(number: number)

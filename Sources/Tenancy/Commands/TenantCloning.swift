@@ -1,6 +1,7 @@
 /// Tenants after the pattern of others.
 extension TenantCommands {
-  /// Roles that a clone takes over, at most, and the bytes of their texts: one transaction adds them all.
+  /// Roles that a clone takes over, at most, groups likewise, and the bytes of their texts: one transaction adds them
+  /// all.
   public static let maximumClonedRoles = 200
   /// See `maximumClonedRoles`.
   public static let maximumClonedBytes = 1 << 20
@@ -16,16 +17,18 @@ extension TenantCommands {
     public init(_ own: NewTenant, hasModel: Bool) { (self.own, self.hasModel) = (own, hasModel) }
   }
 
-  /// Creates a tenant with another's settings, flags, routes, limits, labels and roles, and nothing that tells who it or
-  /// its callers are.
+  /// Creates a tenant with another's settings, flags, routes, limits, labels, roles and groups without members, and
+  /// nothing that tells who it or its callers are.
   /// - Throws: `.tenantNotFound` for a template that is deleted; FAILED_PRECONDITION with TEMPLATE_TOO_LARGE; as
   ///   `create`.
   public func clone(
     _ template: TenantID, _ clone: Clone, validateOnly: Bool
   ) async throws(TenancyError) -> Tenant {
-    let roles = plane.state.find(template)?.policy.customRoleCount ?? 0
+    let policy = plane.state.find(template)?.policy ?? TenantPolicy()
+    let roles = min(policy.customRoleCount, Self.maximumClonedRoles)
+    let groups = min(policy.groupCount, Self.maximumClonedRoles)
     return try await write(
-      "tenants.clone", rewriting: template, changes: min(roles, Self.maximumClonedRoles)
+      "tenants.clone", rewriting: template, changes: roles + groups
     ) {
       [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       let own = clone.own
@@ -36,6 +39,7 @@ extension TenantCommands {
       }
       if !validateOnly { Self.makeRoom(for: [own], of: actor, &transaction) }
       let roles = try Self.clonedRoles(of: record)
+      let groups = try Self.clonedGroups(of: record)
       let tenant = try Self.create(
         clone.completed(by: record.tenant), by: actor, plans, sealer, validateOnly: validateOnly,
         &transaction)
@@ -47,6 +51,13 @@ extension TenantCommands {
           version: transaction.state.revision + 1, createTime: transaction.now,
           updateTime: transaction.now)
         transaction.emit(.putRole(tenant.id, copy), about: tenant.id)
+      }
+      for group in groups {
+        let copy = SubjectGroup(
+          id: group.id, title: group.title, summary: group.summary,
+          version: transaction.state.revision + 1, createTime: transaction.now,
+          updateTime: transaction.now)
+        transaction.emit(.putGroup(tenant.id, copy), about: tenant.id)
       }
       // In the chains of both, and in neither which the other is: that is for who reads both to see.
       transaction.concern(template)
@@ -73,6 +84,27 @@ extension TenantCommands {
         metadata: ["roles": String(count)])
     }
     return roles
+  }
+}
+
+extension TenantCommands {
+  fileprivate static func clonedGroups(
+    of record: TenantRecord
+  ) throws(TenancyError) -> [SubjectGroup] {
+    let count = record.policy.groupCount
+    var (found, bytes, budget) = ([SubjectGroup](), 0, WorkBudget.uncapped)
+    var all = record.policy.groups()
+    while count <= maximumClonedRoles, bytes <= maximumClonedBytes, let next = all.next(&budget) {
+      bytes += next.group.title.utf8.count + next.group.summary.utf8.count
+      found.append(next.group)
+    }
+    guard count <= maximumClonedRoles, bytes <= maximumClonedBytes else {
+      throw TenancyError(
+        .failedPrecondition, .templateTooLarge,
+        "a clone takes over \(maximumClonedRoles) groups and \(maximumClonedBytes) bytes of them at most",
+        metadata: ["groups": String(count)])
+    }
+    return found
   }
 }
 

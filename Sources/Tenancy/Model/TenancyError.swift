@@ -156,9 +156,26 @@ extension TenancyError.Reason {
   public static let assignmentNotFound = Self("ASSIGNMENT_NOT_FOUND")
   /// The subject has the role already.
   public static let assignmentExists = Self("ASSIGNMENT_EXISTS")
+  /// The tenant has no such group.
+  public static let groupNotFound = Self("GROUP_NOT_FOUND")
+  /// The tenant has a group of that id already.
+  public static let groupExists = Self("GROUP_EXISTS")
+  /// The group has members, is a member or is assigned roles; `members`, `memberships` and `assignments` say how often.
+  public static let groupInUse = Self("GROUP_IN_USE")
+  /// There is no such membership in a group.
+  public static let groupMemberNotFound = Self("GROUP_MEMBER_NOT_FOUND")
+  /// The subject is directly in the group already.
+  public static let groupMemberExists = Self("GROUP_MEMBER_EXISTS")
+  /// The group would contain itself.
+  public static let groupCycle = Self("GROUP_CYCLE")
+  /// Groups would be in each other more than eight deep.
+  public static let groupTooDeep = Self("GROUP_TOO_DEEP")
+  /// More permissions on this API come with being in the group than are looked at for one member: give it fewer roles
+  /// that have such permissions.
+  public static let groupHoldsTooMuch = Self("GROUP_HOLDS_TOO_MUCH")
   /// The subject is a workload of another tenant.
   public static let foreignSubject = Self("FOREIGN_SUBJECT")
-  /// The tenant that is to be cloned has more than one transaction takes over; `roles` says how many roles it has.
+  /// The tenant that is to be cloned has more than one transaction takes over; `roles` or `groups` says how many it has.
   public static let templateTooLarge = Self("TEMPLATE_TOO_LARGE")
   /// The request id was used for another request.
   public static let requestReused = Self("REQUEST_ID_REUSED")

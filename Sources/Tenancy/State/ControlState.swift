@@ -217,6 +217,27 @@ public struct ControlState: Sendable {
         $0.footprint.replace($0.policy.assignment(assignment)?.footprint, by: nil)
         $0.policy.deleteAssignment(assignment)
       }
+    case .putGroup(let id, let group):
+      edit(id, &drafts) {
+        $0.footprint.replace($0.policy.group(group.id)?.footprint, by: group.footprint)
+        $0.policy.put(group)
+      }
+    case .deleteGroup(let id, let group):
+      edit(id, &drafts) {
+        $0.footprint.replace($0.policy.group(group)?.footprint, by: nil)
+        $0.policy.deleteGroup(group)
+      }
+    case .putGroupMember(let id, let member):
+      guard let at = draft(id, &drafts) else { return }
+      let held = member.held(by: holder(member.member, in: drafts.list[at].tenant))
+      drafts.list[at].footprint.replace(
+        drafts.list[at].policy.groupMember(held.id)?.footprint, by: held.footprint)
+      drafts.list[at].policy.put(held)
+    case .deleteGroupMember(let id, let member):
+      edit(id, &drafts) {
+        $0.footprint.replace($0.policy.groupMember(member)?.footprint, by: nil)
+        $0.policy.deleteGroupMember(member)
+      }
     case .putProvisioningStep(let id, let step):
       edit(id, &drafts) { $0.steps.insert(step) }
     case .clearProvisioningSteps(let id):
@@ -282,6 +303,7 @@ public struct ControlState: Sendable {
   }
 
   private mutating func seal(_ draft: inout Draft) {
+    draft.policy.settle()
     let current = draft.tenant.slug
     if let slug = draft.slug {
       for former in find(slug.text)?.formerSlugs ?? [] { formerSlugs[former.slug.text] = nil }

@@ -215,8 +215,12 @@ extension Change {
         $0 + 16 + $1.utf8.count
       }
     case .putAssignment(_, let assignment): base + 128 + assignment.textBytes
-    case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
-      .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
+    case .putGroup(_, let group): base + group.footprint.storedBytes
+    case .putGroupMember(_, let member):
+      base + 128 + member.group.utf8.count + member.member.utf8.count
+    case .deleteRole, .deleteAssignment, .deleteGroup, .deleteGroupMember, .putProvisioningStep,
+      .clearProvisioningSteps, .reserveName, .retireSlug, .forgetRequests, .putSecret,
+      .deleteSecret, .putDataKey,
       .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
       .deleteConfigurationItem, .deleteOperations:
       base

@@ -26,6 +26,12 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
     name: "conditional-assignments", unit: "assignments")
   /// Conditions of assignments, each counted once.
   public static let conditions = Quota(name: "conditions", unit: "conditions")
+  /// Groups of subjects.
+  public static let groups = Quota(name: "groups", unit: "groups")
+  /// Members of groups, each for each group that it is directly in.
+  public static let groupMembers = Quota(name: "group-members", unit: "members")
+  /// Groups that one subject is directly in.
+  public static let memberships = Quota(name: "memberships", unit: "groups")
   /// Keys that sign tokens, or did and still verify.
   public static let tokenKeys = Quota(name: "token-keys", unit: "keys")
   /// Tokens that are revoked one by one.

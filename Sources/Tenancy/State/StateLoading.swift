@@ -48,11 +48,13 @@ private struct StateLoading {
       switch change {
       case .putTenant: next = .tenants
       case .reserveName: next = .names
-      case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
+      case .putRole, .putAssignment, .putGroup, .putGroupMember, .putProvisioningStep, .retireSlug,
+        .rememberRequest,
         .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
         .putConfigurationItem, .putOperation:
         next = .others
-      case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret,
+      case .deleteRole, .deleteAssignment, .deleteGroup, .deleteGroupMember,
+        .clearProvisioningSteps, .forgetRequests, .deleteSecret,
         .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
         .deleteConfigurationItem, .deleteOperations:
         return false
@@ -98,7 +100,8 @@ private struct StateLoading {
     switch change {
     case .putTenant, .putProvisioningStep: break  // They are in the records.
     case .reserveName(let name, let id): take(name, of: id)
-    case .putRole, .putAssignment, .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
+    case .putRole, .putAssignment, .putGroup, .deleteGroup, .putGroupMember, .deleteGroupMember,
+      .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
       .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
       .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
       .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,

@@ -103,6 +103,15 @@ final class TenantBudgets: Sendable {
         replace(id, former?.footprint, assignment.footprint)
       case .deleteAssignment(let id, let assignment):
         replace(id, state.find(id)?.policy.assignment(assignment)?.footprint, nil)
+      case .putGroup(let id, let group):
+        replace(id, state.find(id)?.policy.group(group.id)?.footprint, group.footprint)
+      case .deleteGroup(let id, let group):
+        replace(id, state.find(id)?.policy.group(group)?.footprint, nil)
+      case .putGroupMember(let id, let member):
+        let former = state.find(id)?.policy.groupMember(member.id)
+        replace(id, former?.footprint, member.footprint)
+      case .deleteGroupMember(let id, let member):
+        replace(id, state.find(id)?.policy.groupMember(member)?.footprint, nil)
       case .putRevocation(let id, let revocation):
         let former = state.find(id)?.revocations.find(revocation.target)
         replace(id, former?.footprint, revocation.footprint)
@@ -174,6 +183,8 @@ extension Change {
     case .putTenant(let tenant): tenant.footprint.storedBytes
     case .putRole(_, let role): role.footprint.storedBytes
     case .putAssignment(_, let assignment): assignment.footprint.storedBytes
+    case .putGroup(_, let group): group.footprint.storedBytes
+    case .putGroupMember(_, let member): member.footprint.storedBytes
     case .putRevocation(_, let revocation): revocation.footprint.storedBytes
     case .putWorkloadEntry(let entry): entry.contentBytes
     case .putDomain(let domain): domain.contentBytes
@@ -181,8 +192,9 @@ extension Change {
     case .putConfigurationItem(let item): item.contentBytes
     case .putOperation(let operation): operation.contentBytes
     case .rememberRequest(let request): request.contentBytes
-    case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
-      .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret,
+    case .deleteRole, .deleteAssignment, .deleteGroup, .deleteGroupMember, .putProvisioningStep,
+      .clearProvisioningSteps, .reserveName, .retireSlug, .forgetRequests, .putSecret,
+      .deleteSecret,
       .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
       .deleteConfigurationItem, .deleteOperations:
       Self.smallBytes
@@ -201,12 +213,14 @@ extension Change {
   /// Whether it only takes something away.
   fileprivate var isDeletion: Bool {
     switch self {
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
+    case .deleteRole, .deleteAssignment, .deleteGroup, .deleteGroupMember,
+      .clearProvisioningSteps, .retireSlug, .forgetRequests,
       .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
       .deleteConfigurationItem, .deleteOperations:
       true
     case .putRole(_, let role): role.isBare
-    case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
+    case .putTenant, .putAssignment, .putGroup, .putGroupMember, .putProvisioningStep, .reserveName,
+      .rememberRequest,
       .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
       .putConfigurationItem, .putOperation:
       false

@@ -4,9 +4,9 @@
 ///
 /// Names that were once the tenant's are left out: only the platform gives new ones.
 public struct TenantFootprint: Hashable, Sendable {
-  /// In memory: settings, flags, roles, the keys of tokens and revocations.
+  /// In memory: settings, flags, roles, groups, the keys of tokens and revocations.
   public internal(set) var residentBytes = 0
-  /// In memory: assignments, with their places in all indexes.
+  /// In memory: assignments and members of groups, with their places in all indexes.
   public internal(set) var assignmentBytes = 0
   /// On disk: the rows of all of it.
   public internal(set) var storedBytes = 0
@@ -45,6 +45,8 @@ private enum Overhead {
   static let assignment = 384
   /// Compiled, it takes several times its text.
   static let condition = 1024
+  /// With its place among the others, whose sets grow with their number.
+  static let group = 1024
   static let row = 160
   /// The reference, and a row with what a password is when it is sealed.
   static let secret = 320
@@ -210,6 +212,25 @@ extension RoleAssignment {
   var textBytes: Int {
     subject.utf8.count + role.utf8.count + terms.scope.text.utf8.count
       + terms.condition.utf8.count + terms.reason.utf8.count
+  }
+}
+
+extension SubjectGroup {
+  var footprint: TenantFootprint {
+    let text = title.utf8.count + summary.utf8.count + id.utf8.count
+    return TenantFootprint(
+      residentBytes: Overhead.group + text, storedBytes: Overhead.row + text)
+  }
+
+  /// What is written of it with each change.
+  var contentBytes: Int { footprint.storedBytes }
+}
+
+extension GroupMember {
+  var footprint: TenantFootprint {
+    let text = group.utf8.count + member.utf8.count
+    return TenantFootprint(
+      assignmentBytes: Overhead.assignment + text, storedBytes: Overhead.row + text)
   }
 }
 

@@ -19,11 +19,11 @@ public struct TenantQuotas: Hashable, Sendable {
     }
   }
 
-  /// Memory for settings, flags, roles, keys of tokens and revocations: a thousand roles of eighty permissions each, or forty of as many
+  /// Memory for settings, flags, roles, groups, keys of tokens and revocations: a thousand roles of eighty permissions each, or forty of as many
   /// and as long ones as there may be.
   public var residentBytes = 16 << 20
-  /// Memory for assignments, of which there may be `RoleCommands.maximumAssignments`: as many with
-  /// subjects of a hundred bytes.
+  /// Memory for assignments, of which there may be `RoleCommands.maximumAssignments`, and members of groups: as many of
+  /// one kind with subjects of a hundred bytes.
   public var assignmentBytes = 48 << 20
   /// Disk for all of that. What the log has of it is bounded by `logBytes` and by how long it is kept.
   public var storedBytes = 32 << 20

@@ -28,6 +28,8 @@ extension ControlPlane {
       usage(.storedBytes, size.storedBytes, quotas.storedBytes),
       usage(.roles, record.policy.customRoleCount, RoleCommands.maximumRoles),
       usage(.assignments, record.policy.assignmentCount, RoleCommands.maximumAssignments),
+      usage(.groups, record.policy.groupCount, GroupCommands.maximumGroups),
+      usage(.groupMembers, record.policy.groupMemberCount, GroupCommands.maximumMembers),
       usage(.tokenKeys, record.tenant.tokenKeys.count, TokenKey.maximumCount),
       usage(.revokedTokens, record.revocations.count(of: .token), TokenCommands.maximumTokens),
       usage(

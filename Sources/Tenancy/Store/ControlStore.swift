@@ -11,6 +11,14 @@ public enum Change: Hashable, Sendable {
   indirect case putAssignment(TenantID, RoleAssignment)
   /// Removes an assignment.
   case deleteAssignment(TenantID, id: String)
+  /// Inserts the group or replaces the one of the same id.
+  indirect case putGroup(TenantID, SubjectGroup)
+  /// Removes a group, whose members are gone.
+  case deleteGroup(TenantID, id: String)
+  /// Inserts the membership in a group or replaces the one of the same id.
+  indirect case putGroupMember(TenantID, GroupMember)
+  /// Removes a membership in a group.
+  case deleteGroupMember(TenantID, id: String)
   /// This provisioning step is done.
   case putProvisioningStep(TenantID, name: String)
   /// No provisioning step is done.

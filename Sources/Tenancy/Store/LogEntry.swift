@@ -68,7 +68,8 @@ extension Change {
     switch self {
     case .putTenant(let tenant): tenant.configuration.database != nil
     case .putSecret, .putDataKey: true
-    case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+    case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup, .deleteGroup,
+      .putGroupMember, .deleteGroupMember, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
       .putDomain, .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
@@ -91,7 +92,8 @@ extension Change {
         WrappedDataKey(
           id: key.id, masterKey: key.masterKey, wrapped: [], createTime: key.createTime,
           state: key.state))
-    case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+    case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup, .deleteGroup,
+      .putGroupMember, .deleteGroupMember, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
       .putDomain, .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,

@@ -116,4 +116,64 @@ public struct AuthorizationClient: Sendable {
   ) async throws -> V1.ListRoleAssignmentsResponse {
     try await channel.unary(V1.Authorization.listRoleAssignments.method, request, options: options)
   }
+
+  /// Creates a group without members. What is assigned to the subject `group:{group id}` its members hold.
+  public nonisolated(nonsending) func createGroup(
+    _ request: V1.CreateGroupRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Group {
+    try await channel.unary(V1.Authorization.createGroup.method, request, options: options)
+  }
+
+  /// Calls `GetGroup`.
+  public nonisolated(nonsending) func getGroup(
+    _ request: V1.GetGroupRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Group {
+    try await channel.unary(V1.Authorization.getGroup.method, request, options: options)
+  }
+
+  /// Mask paths: `title`, `description`, `*`.
+  public nonisolated(nonsending) func updateGroup(
+    _ request: V1.UpdateGroupRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Group {
+    try await channel.unary(V1.Authorization.updateGroup.method, request, options: options)
+  }
+
+  /// FAILED_PRECONDITION while the group has members, is a member of others or is assigned roles, unless `force`,
+  /// which also removes these. More than 256 of them go in several changes: first what the group is assigned, then
+  /// its membership in others, its members, and in the last one the group. If the call fails in between, calling
+  /// again does the rest.
+  public nonisolated(nonsending) func deleteGroup(
+    _ request: V1.DeleteGroupRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.DeleteGroupResponse {
+    try await channel.unary(V1.Authorization.deleteGroup.method, request, options: options)
+  }
+
+  /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
+  public nonisolated(nonsending) func listGroups(
+    _ request: V1.ListGroupsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListGroupsResponse {
+    try await channel.unary(V1.Authorization.listGroups.method, request, options: options)
+  }
+
+  /// Makes a subject, which may be another group, a member of a group. The caller has to hold what it gives away: every
+  /// permission on this API that the group has, or one that contains it. Adding it again answers ALREADY_EXISTS.
+  public nonisolated(nonsending) func createGroupMember(
+    _ request: V1.CreateGroupMemberRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.GroupMember {
+    try await channel.unary(V1.Authorization.createGroupMember.method, request, options: options)
+  }
+
+  /// Calls `DeleteGroupMember`.
+  public nonisolated(nonsending) func deleteGroupMember(
+    _ request: V1.DeleteGroupMemberRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.DeleteGroupMemberResponse {
+    try await channel.unary(V1.Authorization.deleteGroupMember.method, request, options: options)
+  }
+
+  /// Direct members, oldest first. A page may be shorter than asked for, and yet not the last.
+  public nonisolated(nonsending) func listGroupMembers(
+    _ request: V1.ListGroupMembersRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListGroupMembersResponse {
+    try await channel.unary(V1.Authorization.listGroupMembers.method, request, options: options)
+  }
 }

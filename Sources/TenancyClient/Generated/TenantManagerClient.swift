@@ -41,9 +41,9 @@ public struct TenantManagerClient: Sendable {
   }
 
   /// Creates a tenant in state PENDING after the pattern of another: with its settings, flags, routes, limits, placement,
-  /// labels and roles. Nothing else is taken over: neither who holds the roles, nor where the data is, nor what
+  /// labels, roles and groups. Nothing else is taken over: neither who has these, nor where the data is, nor what
   /// identifies it or its callers (domains, keys, authentication settings, workloads' entries, logins, passwords), nor
-  /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles are too much for one transaction.
+  /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles or groups are too much for one transaction.
   public nonisolated(nonsending) func cloneTenant(
     _ request: V1.CloneTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {

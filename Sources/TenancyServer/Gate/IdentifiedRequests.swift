@@ -50,6 +50,11 @@ extension V1.AddRolePermissionsRequest: IdentifiedRequest {}
 extension V1.RemoveRolePermissionsRequest: IdentifiedRequest {}
 extension V1.CreateRoleAssignmentRequest: IdentifiedRequest {}
 extension V1.DeleteRoleAssignmentRequest: IdentifiedRequest {}
+extension V1.CreateGroupRequest: IdentifiedRequest {}
+extension V1.UpdateGroupRequest: IdentifiedRequest {}
+extension V1.DeleteGroupRequest: IdentifiedRequest {}
+extension V1.CreateGroupMemberRequest: IdentifiedRequest {}
+extension V1.DeleteGroupMemberRequest: IdentifiedRequest {}
 extension V1.PrepareCertificateAuthorityRequest: IdentifiedRequest {}
 extension V1.ImportCertificateAuthorityRequest: IdentifiedRequest {}
 extension V1.ActivateCertificateAuthorityRequest: IdentifiedRequest {}

@@ -41,7 +41,8 @@ public struct IdentityRules: Sendable {
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
       "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.roles:get",
-      "tenancy.roles:list", "tenancy.assignments:list", "tenancy.audit:list",
+      "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
+      "tenancy.groups:list", "tenancy.group_members:list", "tenancy.audit:list",
       "tenancy.audit:export",
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
@@ -65,12 +66,14 @@ public struct IdentityRules: Sendable {
   public static let defaultWorkloadPermissions = permissions([
     "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
     "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.roles:get",
-    "tenancy.roles:list", "tenancy.assignments:list", "tenancy.tokens:introspect",
+    "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
+    "tenancy.groups:list", "tenancy.group_members:list", "tenancy.tokens:introspect",
     "tenancy.token_keys:get",
   ])
 
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
+    "tenancy.groups:*", "tenancy.group_members:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",

@@ -281,6 +281,25 @@ extension V1.Role {
   }
 }
 
+extension V1.Group {
+  init(_ group: SubjectGroup, tenant: String) {
+    self.init(
+      name: "tenants/\(tenant)/groups/\(group.id)", title: group.title,
+      description: group.summary, etag: group.etag,
+      createTime: GoogleProtobuf.Timestamp(group.createTime),
+      updateTime: GoogleProtobuf.Timestamp(group.updateTime))
+  }
+}
+
+extension V1.GroupMember {
+  init(_ member: GroupMember, tenant: String) {
+    self.init(
+      name: "tenants/\(tenant)/groupMembers/\(member.id)", group: member.group,
+      member: member.member, createTime: GoogleProtobuf.Timestamp(member.createTime),
+      expireTime: member.expireTime.map { GoogleProtobuf.Timestamp($0) })
+  }
+}
+
 extension V1.RoleAssignment {
   init(_ assignment: RoleAssignment, tenant: String) {
     self.init(

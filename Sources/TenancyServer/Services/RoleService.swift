@@ -277,7 +277,7 @@ struct RoleService: Sendable {
 
   /// Whether a caller may give a permission of this API away. For a wildcard of one kind
   /// (`tenancy.roles:*`) it must hold that kind's wildcard.
-  private static func holds(
+  static func holds(
     _ permission: Permission, _ caller: Caller, _ home: TenantRecord?, now: Timestamp
   ) -> Bool {
     guard caller.allows(permission) else { return false }
@@ -306,15 +306,22 @@ struct RoleService: Sendable {
   static func roleID(
     _ text: String, in record: TenantRecord, field: String
   ) throws(TenancyError) -> String {
+    try localID(text, "roles", "role", in: record, field: field)
+  }
+
+  /// What is in a tenant by its id, or by its name, which must be of the same tenant.
+  static func localID(
+    _ text: String, _ collection: String, _ kind: String, in record: TenantRecord, field: String
+  ) throws(TenancyError) -> String {
     guard text.utf8.count <= maximumNameBytes else {
       throw .invalid(field, "longer than \(maximumNameBytes) bytes")
     }
     guard text.contains("/") else { return text }
     let owner = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst().first
     guard let owner = owner.map(String.init), record.isNamed(owner.utf8Span.span.bytes) else {
-      throw .invalid(field, "must be a role of the same tenant")
+      throw .invalid(field, "must be a \(kind) of the same tenant")
     }
-    return try id(in: text, "roles", field: field)
+    return try id(in: text, collection, field: field)
   }
 }
 

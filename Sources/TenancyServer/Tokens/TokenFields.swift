@@ -8,7 +8,7 @@ enum TokenFields {
   static let maximumAudienceBytes = 256
   /// Forms of what is known otherwise than by a token: nobody is to be taken for one of them.
   private static let reservedSubjects = ["insecure", "system"]
-  private static let reservedPrefixes = ["spiffe:", "uid:"]
+  private static let reservedPrefixes = ["spiffe:", "uid:", SubjectGroup.subjectPrefix]
 
   /// Whom a tenant's token may be for: its workloads, and whoever else it names.
   static func checkSubject(
@@ -23,11 +23,12 @@ enum TokenFields {
       throw .invalid("subject", "a workload, but not one of this tenant", reason: .foreignSubject)
     }
     guard ForeignSubjects.isWorkload(subject) || !isReserved(subject) else {
-      throw .invalid("subject", "an identity of the platform's", reason: .foreignSubject)
+      throw .invalid(
+        "subject", "a group, or an identity of the platform's", reason: .foreignSubject)
     }
   }
 
-  /// Whether nobody but a workload, or one of the platform's, can have this name.
+  /// Whether nobody but a workload, a group, or one of the platform's, can have this name.
   static func isReserved(_ subject: String) -> Bool {
     let folded = subject.lowercased()
     return reservedSubjects.contains(folded)

@@ -144,7 +144,7 @@ struct PostgreSQLMigrations {
     workloadEntries, LimitCounts.postgreSQL, signingAuthorities, DomainMigration.postgreSQL, plans,
     tokenAuthorities, labels, ConfigurationItems.postgreSQL, HistoryQuery.postgreSQL,
     TenantOperations.postgreSQL, LogIndexes.all, LogIndexes.ofPuts, RequestTable.postgreSQL,
-    PolicyMigration.postgreSQL,
+    PolicyMigration.postgreSQL, GroupTables.postgreSQL,
   ]
 
   /// Nothing to be made: who does not know of plans would destroy what must be kept, and drop them, or labels.

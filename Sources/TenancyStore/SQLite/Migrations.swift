@@ -30,6 +30,8 @@ enum Migrations {
   static let firstWithPayers: Int64 = 27
   /// From here on roles have rules, and assignments terms.
   static let firstWithRules: Int64 = 28
+  /// From here on there are groups.
+  static let firstWithGroups: Int64 = 29
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -140,6 +142,7 @@ enum Migrations {
     Step(sql: LogIndexes.ofPuts),
     Step(sql: RequestTable.sqlite),
     Step(sql: PolicyMigration.sqlite),
+    Step(sql: GroupTables.sqlite),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -181,7 +181,8 @@ public enum StoreCheck {
       hasConfigurationItems: version >= Migrations.firstWithConfigurationItems,
       hasAuthorities: version >= Migrations.firstWithAuthorities,
       hasRules: version >= Migrations.firstWithRules,
-      hasPayers: version >= Migrations.firstWithPayers)
+      hasPayers: version >= Migrations.firstWithPayers,
+      hasGroups: version >= Migrations.firstWithGroups)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {

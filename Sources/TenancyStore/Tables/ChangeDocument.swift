@@ -15,6 +15,10 @@ internal import Tenancy
 ///     putAssignment           tenant, assignment: {id, subject, role, createTime, expireTime?, terms?: {reason?}}
 ///     putQualifiedAssignment  the same, terms: and condition?, resource?
 ///     deleteAssignment        tenant, id
+///     putGroup                tenant, group: {id, title, summary, version, createTime, updateTime}
+///     deleteGroup             tenant, id
+///     putGroupMember          tenant, member: {id, group, member, createTime, expireTime?}
+///     deleteGroupMember       tenant, id
 ///     putProvisioningStep     tenant, name
 ///     clearProvisioningSteps  tenant
 ///     reserveName             tenant, kind: slug, schema or tenant_identifier; name
@@ -57,7 +61,7 @@ struct ChangeDocument: Codable {
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
     case purpose, version, key, masterKey, createTime, state, revocation, entry, authority, domain
-    case item, operation
+    case item, operation, group, member
   }
 
   /// As it is in the log.
@@ -77,6 +81,7 @@ struct ChangeDocument: Codable {
     case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
     case putDomain, deleteDomain, putConfigurationItem, deleteConfigurationItem
     case putOperation, deleteOperations
+    case putGroup, deleteGroup, putGroupMember, deleteGroupMember
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -100,6 +105,18 @@ struct ChangeDocument: Codable {
       try box.encode(AssignmentDocument(assignment), forKey: .assignment)
     case .deleteAssignment(let tenant, let id):
       try put(.deleteAssignment, tenant)
+      try box.encode(id, forKey: .id)
+    case .putGroup(let tenant, let group):
+      try put(.putGroup, tenant)
+      try box.encode(GroupDocument(group), forKey: .group)
+    case .deleteGroup(let tenant, let id):
+      try put(.deleteGroup, tenant)
+      try box.encode(id, forKey: .id)
+    case .putGroupMember(let tenant, let member):
+      try put(.putGroupMember, tenant)
+      try box.encode(GroupMemberDocument(member), forKey: .member)
+    case .deleteGroupMember(let tenant, let id):
+      try put(.deleteGroupMember, tenant)
       try box.encode(id, forKey: .id)
     case .putProvisioningStep(let tenant, let name):
       try put(.putProvisioningStep, tenant)
@@ -209,6 +226,15 @@ struct ChangeDocument: Codable {
       change = .putAssignment(try tenant(), try document.assignment.decoded())
     case .deleteAssignment:
       change = .deleteAssignment(try tenant(), id: try text(.id))
+    case .putGroup:
+      change = .putGroup(try tenant(), try box.decode(GroupDocument.self, forKey: .group).group)
+    case .deleteGroup:
+      change = .deleteGroup(try tenant(), id: try text(.id))
+    case .putGroupMember:
+      let document = try box.decode(GroupMemberDocument.self, forKey: .member)
+      change = .putGroupMember(try tenant(), document.content)
+    case .deleteGroupMember:
+      change = .deleteGroupMember(try tenant(), id: try text(.id))
     case .putProvisioningStep:
       change = .putProvisioningStep(try tenant(), name: try text(.name))
     case .clearProvisioningSteps:

@@ -35,6 +35,20 @@ extension ChangeDocument {
         json.pair("tenant", tenant.description)
       case .deleteAssignment(let tenant, let id):
         json.pairs(("change", "deleteAssignment"), ("id", id), ("tenant", tenant.description))
+      case .putGroup(let tenant, let group):
+        json.pair("change", "putGroup")
+        json.key("group")
+        try GroupDocument.write(group, to: &json)
+        json.pair("tenant", tenant.description)
+      case .deleteGroup(let tenant, let id):
+        json.pairs(("change", "deleteGroup"), ("id", id), ("tenant", tenant.description))
+      case .putGroupMember(let tenant, let member):
+        json.pair("change", "putGroupMember")
+        json.key("member")
+        try GroupMemberDocument.write(member, to: &json)
+        json.pair("tenant", tenant.description)
+      case .deleteGroupMember(let tenant, let id):
+        json.pairs(("change", "deleteGroupMember"), ("id", id), ("tenant", tenant.description))
       case .putProvisioningStep(let tenant, let name):
         json.pairs(
           ("change", "putProvisioningStep"), ("name", name), ("tenant", tenant.description))

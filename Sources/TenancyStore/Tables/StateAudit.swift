@@ -7,6 +7,8 @@ internal import Tenancy
 /// That names are unique is seen from their order, and that they are their tenants' where the name is: no
 /// table of names is made, which would take as long as reading them.
 struct StateAudit {
+  private typealias Row = AuditRow
+
   private let revision: UInt64
   private var positions = TenantPositions()
   /// The rows of tenants and of names, tenants by their positions.
@@ -18,6 +20,7 @@ struct StateAudit {
   var roles: Set<Key> = []
   /// Roles that others name, and the rows of those.
   var namedRoles: [(role: Key, row: Row)] = []
+  private var groups = GroupAudit()
   /// Trust domains that an authority signs for.
   private var signedDomains: Set<String> = []
   /// Domains that are somebody's.
@@ -68,6 +71,7 @@ struct StateAudit {
   func finish() throws(StoreError) {
     for at in tenants.indices { try checkNames(at, owner: owner) }
     for named in namedRoles { try checkNamed(named) }
+    try groups.finish()
   }
 
   /// All that is wrong: each row that is, with the first that is wrong with it.
@@ -91,6 +95,7 @@ struct StateAudit {
     for named in audit.namedRoles {
       note { () throws(StoreError) in try audit.checkNamed(named) }
     }
+    note { () throws(StoreError) in try audit.groups.finish() }
     return errors
   }
 
@@ -161,6 +166,15 @@ struct StateAudit {
       try check(role, of: id, Row("roles", id, role.id))
     case .putAssignment(let id, let assignment):
       try check(assignment, of: id, Row("assignments", id, assignment.id))
+    case .putGroup(let id, let group):
+      let row = Row("groups", id, group.id)
+      try groups.check(group, of: id, row)
+      try requireTenant(id, row)
+      try checkVersion(group.version, row)
+    case .putGroupMember(let id, let member):
+      let row = Row("group_members", id, member.id)
+      try requireTenant(id, row)
+      try groups.check(member, of: id, row)
     case .putProvisioningStep(let id, let name):
       try requireTenant(id, Row("provisioning_steps", id, name))
     case .rememberRequest(let request):
@@ -178,7 +192,8 @@ struct StateAudit {
     case .putAuthority(let authority):
       try check(authority, Row("signing_authorities", authority.id))
     case .putConfigurationItem(let item): try ConfigurationItems.check(item)
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
+    case .deleteRole, .deleteAssignment, .deleteGroup, .deleteGroupMember,
+      .clearProvisioningSteps, .forgetRequests, .putSecret,
       .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain,
       .deleteAuthority, .deleteConfigurationItem, .putOperation, .deleteOperations:
       break  // A state that is loaded has none of these.
@@ -213,7 +228,9 @@ struct StateAudit {
     guard !tenant.authentication.isDefault else { return }
     try row.require(
       !tenant.state.isGone, "it is deleted, and has authentication settings")
-    let wrong = AuthenticationRules.violations(of: tenant.authentication).map(\.field)
+    let wrong = AuthenticationRules.violations(
+      of: tenant.authentication, isStored: true
+    ).map(\.field)
     try row.require(wrong.isEmpty, "its authentication settings are none: \(wrong)")
   }
 

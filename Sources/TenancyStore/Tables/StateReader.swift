@@ -21,6 +21,9 @@ struct StateReader<Source: RowSource> {
   /// And of one in which requests are those of tenants' callers as well.
   var hasPayers = true
 
+  /// And of one that knows of groups.
+  var hasGroups = true
+
   /// Inside the caller's transaction.
   /// - Parameters:
   ///   - revision: the last one.
@@ -44,8 +47,9 @@ struct StateReader<Source: RowSource> {
   /// - Parameter onTable: called with the rows of each table, when they are read.
   func tables(_ onTable: ([Change]) -> Void = { _ in }) throws(StoreError) -> [[Change]] {
     var tables: [[Change]] = []
-    // Tenants first, and roles before assignments: others refer to them.
+    // Tenants first, roles before assignments, groups before members: others refer to them.
     var all = [tenants, names, retiredSlugs, roles, assignments, steps, requests]
+    if hasGroups { all += [groups, groupMembers] }
     if hasTokens { all.append(revocations) }
     if hasWorkloads { all.append(workloads) }
     if hasDomains { all.append(domains) }
@@ -125,6 +129,26 @@ struct StateReader<Source: RowSource> {
         RoleAssignment(
           id: id, subject: subject, role: role, terms: try row.terms(), createTime: createTime,
           expireTime: expireTime))
+    }
+  }
+
+  private func groups() throws(StoreError) -> [Change] {
+    try rows(of: .groups) { row throws(StoreError) in
+      .putGroup(
+        try row.tenantID(),
+        SubjectGroup(
+          id: try row.text(), title: try row.text(), summary: try row.text(),
+          version: try row.counter(), createTime: try row.time(), updateTime: try row.time()))
+    }
+  }
+
+  private func groupMembers() throws(StoreError) -> [Change] {
+    try rows(of: .groupMembers) { row throws(StoreError) in
+      .putGroupMember(
+        try row.tenantID(),
+        GroupMember(
+          id: try row.text(), group: try row.text(), member: try row.text(),
+          createTime: try row.time(), expireTime: try row.optionalTime()))
     }
   }
 

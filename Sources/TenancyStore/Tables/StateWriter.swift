@@ -93,6 +93,18 @@ struct StateWriter {
         try AssignmentTermsDocument.text(of: assignment.terms).map(SQLValue.text) ?? .null)
     case .deleteAssignment(let tenant, let id):
       try runner.run(.deleteAssignment, .id(tenant), .text(id))
+    case .putGroup(let tenant, let group):
+      try runner.run(
+        .putGroup, .id(tenant), .text(group.id), .text(group.title), .text(group.summary),
+        .counter(group.version), .time(group.createTime), .time(group.updateTime))
+    case .deleteGroup(let tenant, let id):
+      try runner.run(.deleteGroup, .id(tenant), .text(id))
+    case .putGroupMember(let tenant, let member):
+      try runner.run(
+        .putGroupMember, .id(tenant), .text(member.id), .text(member.group), .text(member.member),
+        .time(member.createTime), .optionalTime(member.expireTime))
+    case .deleteGroupMember(let tenant, let id):
+      try runner.run(.deleteGroupMember, .id(tenant), .text(id))
     case .putProvisioningStep(let tenant, let name):
       try runner.run(.putStep, .id(tenant), .text(name))
     case .clearProvisioningSteps(let tenant):

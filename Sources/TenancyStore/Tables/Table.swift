@@ -208,7 +208,8 @@ extension Table {
     keyCount: 1)
 
   static let all = [
-    log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+    log, logFloor, tenants, reservedNames, roles, assignments, groups, groupMembers,
+    provisioningSteps, requests,
     revocations, workloadEntries, tenantDomains, configurationItems, configurationHistory,
     tenantOperations, signingAuthorities, dataKeys, secrets, platformSecrets, auditRecords,
     auditChains, leases,
@@ -248,6 +249,10 @@ enum StateStatement: Int, CaseIterable {
   case deleteRole
   case putAssignment
   case deleteAssignment
+  case putGroup
+  case deleteGroup
+  case putGroupMember
+  case deleteGroupMember
   case putStep
   case clearSteps
   case rememberRequest
@@ -288,7 +293,8 @@ enum StateStatement: Int, CaseIterable {
     case .takeLease: .leaseHeld
     case .holdLease, .releaseLease: .leaseLost
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
-      .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
+      .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup,
+      .deleteGroup, .putGroupMember, .deleteGroupMember, .putStep, .clearSteps,
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
       .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
       .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
@@ -326,6 +332,10 @@ enum StateStatement: Int, CaseIterable {
     case .deleteRole: return Table.roles.delete(dialect, where: "tenant_id", "id")
     case .putAssignment: return Table.assignments.put(dialect)
     case .deleteAssignment: return Table.assignments.delete(dialect, where: "tenant_id", "id")
+    case .putGroup: return Table.groups.put(dialect)
+    case .deleteGroup: return Table.groups.delete(dialect, where: "tenant_id", "id")
+    case .putGroupMember: return Table.groupMembers.put(dialect)
+    case .deleteGroupMember: return Table.groupMembers.delete(dialect, where: "tenant_id", "id")
     case .putStep: return Table.provisioningSteps.put(dialect)
     case .clearSteps: return Table.provisioningSteps.delete(dialect, where: "tenant_id")
     case .rememberRequest: return Table.requests.put(dialect)

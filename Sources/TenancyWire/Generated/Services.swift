@@ -183,6 +183,50 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/ListRoleAssignments", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:list", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
+    /// Creates a group without members. What is assigned to the subject `group:{group id}` its members hold.
+    public static let createGroup = MethodSpec<V1.CreateGroupRequest, V1.Group>(
+      RPCMethod(path: "/tenancy.v1.Authorization/CreateGroup", kind: .unary),
+      requirement: Requirement(permission: "tenancy.groups:create", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// `GetGroup`.
+    public static let getGroup = MethodSpec<V1.GetGroupRequest, V1.Group>(
+      RPCMethod(path: "/tenancy.v1.Authorization/GetGroup", kind: .unary),
+      requirement: Requirement(permission: "tenancy.groups:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Mask paths: `title`, `description`, `*`.
+    public static let updateGroup = MethodSpec<V1.UpdateGroupRequest, V1.Group>(
+      RPCMethod(path: "/tenancy.v1.Authorization/UpdateGroup", kind: .unary),
+      requirement: Requirement(permission: "tenancy.groups:update", scope: .tenant, tenantField: "group.name"),
+      tenantField: { $0.pointee.group?.pointee.name ?? ProtobufCBinaryData() })
+    /// FAILED_PRECONDITION while the group has members, is a member of others or is assigned roles, unless `force`,
+    /// which also removes these. More than 256 of them go in several changes: first what the group is assigned, then
+    /// its membership in others, its members, and in the last one the group. If the call fails in between, calling
+    /// again does the rest.
+    public static let deleteGroup = MethodSpec<V1.DeleteGroupRequest, V1.DeleteGroupResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/DeleteGroup", kind: .unary),
+      requirement: Requirement(permission: "tenancy.groups:delete", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
+    public static let listGroups = MethodSpec<V1.ListGroupsRequest, V1.ListGroupsResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ListGroups", kind: .unary),
+      requirement: Requirement(permission: "tenancy.groups:list", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Makes a subject, which may be another group, a member of a group. The caller has to hold what it gives away: every
+    /// permission on this API that the group has, or one that contains it. Adding it again answers ALREADY_EXISTS.
+    public static let createGroupMember = MethodSpec<V1.CreateGroupMemberRequest, V1.GroupMember>(
+      RPCMethod(path: "/tenancy.v1.Authorization/CreateGroupMember", kind: .unary),
+      requirement: Requirement(permission: "tenancy.group_members:create", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// `DeleteGroupMember`.
+    public static let deleteGroupMember = MethodSpec<V1.DeleteGroupMemberRequest, V1.DeleteGroupMemberResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/DeleteGroupMember", kind: .unary),
+      requirement: Requirement(permission: "tenancy.group_members:delete", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Direct members, oldest first. A page may be shorter than asked for, and yet not the last.
+    public static let listGroupMembers = MethodSpec<V1.ListGroupMembersRequest, V1.ListGroupMembersResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ListGroupMembers", kind: .unary),
+      requirement: Requirement(permission: "tenancy.group_members:list", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
 
     public static let methods: [MethodIdentity] = [
       check.identity,
@@ -198,6 +242,14 @@ extension V1 {
       createRoleAssignment.identity,
       deleteRoleAssignment.identity,
       listRoleAssignments.identity,
+      createGroup.identity,
+      getGroup.identity,
+      updateGroup.identity,
+      deleteGroup.identity,
+      listGroups.identity,
+      createGroupMember.identity,
+      deleteGroupMember.identity,
+      listGroupMembers.identity,
     ]
   }
 }
@@ -711,9 +763,9 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:create", scope: .platform),
       tenantField: nil)
     /// Creates a tenant in state PENDING after the pattern of another: with its settings, flags, routes, limits, placement,
-    /// labels and roles. Nothing else is taken over: neither who holds the roles, nor where the data is, nor what
+    /// labels, roles and groups. Nothing else is taken over: neither who has these, nor where the data is, nor what
     /// identifies it or its callers (domains, keys, authentication settings, workloads' entries, logins, passwords), nor
-    /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles are too much for one transaction.
+    /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles or groups are too much for one transaction.
     public static let cloneTenant = MethodSpec<V1.CloneTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/CloneTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:clone", scope: .platform, tenantField: "source"),

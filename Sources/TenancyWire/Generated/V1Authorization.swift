@@ -1795,3 +1795,793 @@ extension V1.ListRoleAssignmentsResponse {
     return .object(object)
   }
 }
+
+extension V1 {
+  /// A set of subjects of one tenant, which is a subject itself: `group:{group id}`. Its members hold what it is assigned,
+  /// and what the groups are assigned that contain it.
+  public struct Group: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Output only on create. `tenants/{tenant id}/groups/{group id}`.
+    public var name: String
+    /// `title`, field 2.
+    public var title: String
+    /// `description`, field 3.
+    public var description: String
+    /// `etag`, field 4.
+    public var etag: String
+    /// Output only, as the next.
+    public var createTime: GoogleProtobuf.Timestamp?
+    /// `update_time`, field 6.
+    public var updateTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      title: String = "",
+      description: String = "",
+      etag: String = "",
+      createTime: GoogleProtobuf.Timestamp? = nil,
+      updateTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.name = name
+      self.title = title
+      self.description = description
+      self.etag = etag
+      self.createTime = createTime
+      self.updateTime = updateTime
+    }
+  }
+}
+
+extension V1.Group {
+  public typealias CMessage = Tenancy__V1__Group
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__group__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.title = try WireText.string(c.pointee.title, field: "title")
+    self.description = try WireText.string(c.pointee.description, field: "description")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.createTime = try WireRead.message(c.pointee.create_time, field: "create_time")
+    self.updateTime = try WireRead.message(c.pointee.update_time, field: "update_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__group__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.title = arena.copy(self.title)
+    c.pointee.description = arena.copy(self.description)
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.create_time = self.createTime?.write(into: arena)
+    c.pointee.update_time = self.updateTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.title.isEmpty { object["title"] = .string(self.title) }
+    if !self.description.isEmpty { object["description"] = .string(self.description) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if let value = self.createTime { object["createTime"] = value.json() }
+    if let value = self.updateTime { object["updateTime"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.CreateGroupRequest`.
+  public struct CreateGroupRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var parent: String
+    /// 1 to 63 characters of a-z, 0-9 and '-', starting with a letter; not `everyone`.
+    public var groupId: String
+    /// `group`, field 3.
+    public var group: V1.Group?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = "",
+      groupId: String = "",
+      group: V1.Group? = nil,
+      validateOnly: Bool = false,
+      requestId: String = ""
+    ) {
+      self.parent = parent
+      self.groupId = groupId
+      self.group = group
+      self.validateOnly = validateOnly
+      self.requestId = requestId
+    }
+  }
+}
+
+extension V1.CreateGroupRequest {
+  public typealias CMessage = Tenancy__V1__CreateGroupRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__create_group_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.groupId = try WireText.string(c.pointee.group_id, field: "group_id")
+    self.group = try WireRead.message(c.pointee.group, field: "group")
+    self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__create_group_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.group_id = arena.copy(self.groupId)
+    c.pointee.group = self.group?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if !self.groupId.isEmpty { object["groupId"] = .string(self.groupId) }
+    if let value = self.group { object["group"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.GetGroupRequest`.
+  public struct GetGroupRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// At most 256 bytes, as every name of a group or a member.
+    public var name: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = ""
+    ) {
+      self.name = name
+    }
+  }
+}
+
+extension V1.GetGroupRequest {
+  public typealias CMessage = Tenancy__V1__GetGroupRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__get_group_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__get_group_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.UpdateGroupRequest`.
+  public struct UpdateGroupRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `group`, field 1.
+    public var group: V1.Group?
+    /// `update_mask`, field 2.
+    public var updateMask: GoogleProtobuf.FieldMask?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      group: V1.Group? = nil,
+      updateMask: GoogleProtobuf.FieldMask? = nil,
+      validateOnly: Bool = false,
+      requestId: String = ""
+    ) {
+      self.group = group
+      self.updateMask = updateMask
+      self.validateOnly = validateOnly
+      self.requestId = requestId
+    }
+  }
+}
+
+extension V1.UpdateGroupRequest {
+  public typealias CMessage = Tenancy__V1__UpdateGroupRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__update_group_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.group = try WireRead.message(c.pointee.group, field: "group")
+    self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
+    self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__update_group_request__init(c)
+    c.pointee.group = self.group?.write(into: arena)
+    c.pointee.update_mask = self.updateMask?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.group { object["group"] = value.json() }
+    if let value = self.updateMask { object["updateMask"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DeleteGroupRequest`.
+  public struct DeleteGroupRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+    /// `force`, field 3.
+    public var force: Bool
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = "",
+      force: Bool = false,
+      validateOnly: Bool = false,
+      requestId: String = ""
+    ) {
+      self.name = name
+      self.etag = etag
+      self.force = force
+      self.validateOnly = validateOnly
+      self.requestId = requestId
+    }
+  }
+}
+
+extension V1.DeleteGroupRequest {
+  public typealias CMessage = Tenancy__V1__DeleteGroupRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__delete_group_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.force = c.pointee.force != 0
+    self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__delete_group_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.force = self.force ? 1 : 0
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.force { object["force"] = .bool(self.force) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DeleteGroupResponse`.
+  public struct DeleteGroupResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
+    public init() {}
+  }
+}
+
+extension V1.DeleteGroupResponse {
+  public typealias CMessage = Tenancy__V1__DeleteGroupResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__delete_group_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__delete_group_response__init(c)
+    return c
+  }
+
+  public func json() -> JSONValue { .object([:]) }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListGroupsRequest`.
+  public struct ListGroupsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `parent`, field 1.
+    public var parent: String
+    /// As in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 3.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = "",
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.parent = parent
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListGroupsRequest {
+  public typealias CMessage = Tenancy__V1__ListGroupsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_groups_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_groups_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListGroupsResponse`.
+  public struct ListGroupsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `groups`, field 1.
+    public var groups: [V1.Group]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      groups: [V1.Group] = [],
+      nextPageToken: String = ""
+    ) {
+      self.groups = groups
+      self.nextPageToken = nextPageToken
+    }
+  }
+}
+
+extension V1.ListGroupsResponse {
+  public typealias CMessage = Tenancy__V1__ListGroupsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_groups_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.groups = try WireRead.messages(c.pointee.groups, count: c.pointee.n_groups, field: "groups")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_groups_response__init(c)
+    c.pointee.n_groups = self.groups.count
+    c.pointee.groups = arena.list(self.groups) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.groups.isEmpty { object["groups"] = .array(self.groups.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.GroupMember`.
+  public struct GroupMember: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Output only. `tenants/{tenant id}/groupMembers/{group member id}`.
+    public var name: String
+    /// Group id, or `tenants/{tenant}/groups/{group id}` of the same tenant.
+    public var group: String
+    /// Who is a member: a subject as in assignments, or `group:{group id}` for all members of another group.
+    public var member: String
+    /// Output only.
+    public var createTime: GoogleProtobuf.Timestamp?
+    /// When it ends by itself; absent: never, as for every member that is a group.
+    public var expireTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      group: String = "",
+      member: String = "",
+      createTime: GoogleProtobuf.Timestamp? = nil,
+      expireTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.name = name
+      self.group = group
+      self.member = member
+      self.createTime = createTime
+      self.expireTime = expireTime
+    }
+  }
+}
+
+extension V1.GroupMember {
+  public typealias CMessage = Tenancy__V1__GroupMember
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__group_member__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.group = try WireText.string(c.pointee.group, field: "group")
+    self.member = try WireText.string(c.pointee.member, field: "member")
+    self.createTime = try WireRead.message(c.pointee.create_time, field: "create_time")
+    self.expireTime = try WireRead.message(c.pointee.expire_time, field: "expire_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__group_member__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.group = arena.copy(self.group)
+    c.pointee.member = arena.copy(self.member)
+    c.pointee.create_time = self.createTime?.write(into: arena)
+    c.pointee.expire_time = self.expireTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.group.isEmpty { object["group"] = .string(self.group) }
+    if !self.member.isEmpty { object["member"] = .string(self.member) }
+    if let value = self.createTime { object["createTime"] = value.json() }
+    if let value = self.expireTime { object["expireTime"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.CreateGroupMemberRequest`.
+  public struct CreateGroupMemberRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `parent`, field 1.
+    public var parent: String
+    /// `group_member`, field 2.
+    public var groupMember: V1.GroupMember?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
+    /// Where the subject is a member already, this takes the place of that membership, in one: at no moment is it no
+    /// member. If it is the same, it stays.
+    public var replace: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = "",
+      groupMember: V1.GroupMember? = nil,
+      validateOnly: Bool = false,
+      requestId: String = "",
+      replace: Bool = false
+    ) {
+      self.parent = parent
+      self.groupMember = groupMember
+      self.validateOnly = validateOnly
+      self.requestId = requestId
+      self.replace = replace
+    }
+  }
+}
+
+extension V1.CreateGroupMemberRequest {
+  public typealias CMessage = Tenancy__V1__CreateGroupMemberRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__create_group_member_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.groupMember = try WireRead.message(c.pointee.group_member, field: "group_member")
+    self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.replace = c.pointee.replace != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__create_group_member_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.group_member = self.groupMember?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.replace = self.replace ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if let value = self.groupMember { object["groupMember"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.replace { object["replace"] = .bool(self.replace) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DeleteGroupMemberRequest`.
+  public struct DeleteGroupMemberRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      validateOnly: Bool = false,
+      requestId: String = ""
+    ) {
+      self.name = name
+      self.validateOnly = validateOnly
+      self.requestId = requestId
+    }
+  }
+}
+
+extension V1.DeleteGroupMemberRequest {
+  public typealias CMessage = Tenancy__V1__DeleteGroupMemberRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__delete_group_member_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__delete_group_member_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DeleteGroupMemberResponse`.
+  public struct DeleteGroupMemberResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
+    public init() {}
+  }
+}
+
+extension V1.DeleteGroupMemberResponse {
+  public typealias CMessage = Tenancy__V1__DeleteGroupMemberResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__delete_group_member_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__delete_group_member_response__init(c)
+    return c
+  }
+
+  public func json() -> JSONValue { .object([:]) }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListGroupMembersRequest`.
+  public struct ListGroupMembersRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `parent`, field 1.
+    public var parent: String
+    /// As in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 3.
+    public var pageToken: String
+    /// Only those of this group id; at most 256 bytes.
+    public var group: String
+    /// Only this subject's: which groups it is directly in; at most 256 bytes.
+    public var member: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = "",
+      pageSize: Int32 = 0,
+      pageToken: String = "",
+      group: String = "",
+      member: String = ""
+    ) {
+      self.parent = parent
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+      self.group = group
+      self.member = member
+    }
+  }
+}
+
+extension V1.ListGroupMembersRequest {
+  public typealias CMessage = Tenancy__V1__ListGroupMembersRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_group_members_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+    self.group = try WireText.string(c.pointee.group, field: "group")
+    self.member = try WireText.string(c.pointee.member, field: "member")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_group_members_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    c.pointee.group = arena.copy(self.group)
+    c.pointee.member = arena.copy(self.member)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    if !self.group.isEmpty { object["group"] = .string(self.group) }
+    if !self.member.isEmpty { object["member"] = .string(self.member) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListGroupMembersResponse`.
+  public struct ListGroupMembersResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `group_members`, field 1.
+    public var groupMembers: [V1.GroupMember]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      groupMembers: [V1.GroupMember] = [],
+      nextPageToken: String = ""
+    ) {
+      self.groupMembers = groupMembers
+      self.nextPageToken = nextPageToken
+    }
+  }
+}
+
+extension V1.ListGroupMembersResponse {
+  public typealias CMessage = Tenancy__V1__ListGroupMembersResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_group_members_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.groupMembers = try WireRead.messages(c.pointee.group_members, count: c.pointee.n_group_members, field: "group_members")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_group_members_response__init(c)
+    c.pointee.n_group_members = self.groupMembers.count
+    c.pointee.group_members = arena.list(self.groupMembers) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.groupMembers.isEmpty { object["groupMembers"] = .array(self.groupMembers.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    return .object(object)
+  }
+}

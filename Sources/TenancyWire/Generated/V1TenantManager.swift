@@ -491,9 +491,9 @@ extension V1 {
   public struct TenantUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id}/usage`.
     public var name: String
-    /// All that there are: `resident-bytes` (settings, flags and roles in memory), `assignment-bytes`
-    /// (assignments in memory), `stored-bytes` (all of it on disk), `roles`, `assignments`, `log-bytes` and
-    /// `writes` (of the tenant's own workloads, of late), `waiting-writes`.
+    /// All that there are: `resident-bytes` (settings, flags, roles and groups in memory), `assignment-bytes`
+    /// (assignments and members of groups in memory), `stored-bytes` (all of it on disk), `roles`, `assignments`, `groups`,
+    /// `group-members`, `log-bytes` and `writes` (of the tenant's own workloads, of late), `waiting-writes`.
     public var quotas: [V1.QuotaUsage]
     /// The node that answers: `calls` and `request_limits` are what it has seen itself, `storage` what it has measured.
     public var node: String

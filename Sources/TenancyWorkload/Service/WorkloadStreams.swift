@@ -132,7 +132,8 @@ final class WorkloadStreams: Sendable {
       case .putTenant(let tenant):
         let isServed = tenant.state == .active
         wakeThose(of: tenant.id, unless: isServed)
-      case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+      case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putGroup, .deleteGroup,
+        .putGroupMember, .deleteGroupMember, .putProvisioningStep,
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
         .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
         .putAuthority, .deleteAuthority, .putDomain, .deleteDomain, .putConfigurationItem,

@@ -66,6 +66,18 @@ enum ResourceName {
     return "\(parent)/assignments/\(try part(id, of: "\(parent)/assignments/", "assignment"))"
   }
 
+  /// `tenants/{tenant}/groups/{group}`.
+  static func group(_ group: String, in tenant: String) throws(UsageError) -> String {
+    let parent = try Self.tenant(tenant)
+    return "\(parent)/groups/\(try part(group, of: "\(parent)/groups/", "group"))"
+  }
+
+  /// `tenants/{tenant}/groupMembers/{membership}`.
+  static func groupMember(_ id: String, in tenant: String) throws(UsageError) -> String {
+    let parent = try Self.tenant(tenant)
+    return "\(parent)/groupMembers/\(try part(id, of: "\(parent)/groupMembers/", "membership"))"
+  }
+
   /// `tenants/{tenant}/domains/{domain}`.
   static func domain(_ domain: String, of tenant: String) throws(UsageError) -> String {
     let parent = try Self.tenant(tenant)

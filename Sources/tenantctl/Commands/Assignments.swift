@@ -8,7 +8,7 @@ struct AssignRoleCommand: AsyncParsableCommand {
     commandName: "assign", abstract: "Gives somebody a role.")
 
   @OptionGroup var tenant: TenantArgument
-  @Argument(help: "Who: user:alice, or a SPIFFE ID.") var subject: String
+  @Argument(help: "Who: user:alice, a SPIFFE ID, or group:GROUP.") var subject: String
   @Argument(help: "The role's id.") var role: String
   @Option(
     help: ArgumentHelp("Ends by itself: 90m, 8h, 30d.", valueName: "time"),

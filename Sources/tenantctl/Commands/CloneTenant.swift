@@ -5,8 +5,8 @@ struct CloneTenantCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clone", abstract: "Creates a tenant after the pattern of another.",
     discussion: """
-      With its settings, flags, routes, limits, labels and roles. Not with who holds these, and nothing that tells who \
-      it or its callers are: domains, keys, logins, passwords.
+      With its settings, flags, routes, limits, labels, roles and groups. Not with who has these, and nothing that \
+      tells who it or its callers are: domains, keys, logins, passwords.
       """)
 
   @Argument(help: "The pattern: a tenant's slug or id, with or without tenants/.") var source:

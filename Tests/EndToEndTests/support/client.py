@@ -140,6 +140,19 @@ class Client:
             parent=parent,
             assignment=api.authz.RoleAssignment(subject=subject, role=role, **fields)), timeout=20)
 
+    def group(self, parent: str, group_id: str, **fields):
+        return self.authz.CreateGroup(api.authz.CreateGroupRequest(
+            parent=parent, group_id=group_id, group=api.authz.Group(**fields)), timeout=20)
+
+    def join(self, parent: str, group: str, member: str, replace: bool = False, **fields):
+        """Makes somebody a member of a group."""
+        return self.authz.CreateGroupMember(api.authz.CreateGroupMemberRequest(
+            parent=parent, replace=replace,
+            group_member=api.authz.GroupMember(group=group, member=member, **fields)), timeout=20)
+
+    def leave(self, name: str):
+        return self.authz.DeleteGroupMember(api.authz.DeleteGroupMemberRequest(name=name), timeout=20)
+
     def register(self, tenant: str, path: str, lifetime: int | None = None, hint: str = "", **selectors):
         """Makes a registration entry."""
         entry = api.workloads.WorkloadEntry(

@@ -3,7 +3,8 @@
 WORKLOAD_MAY = [
     ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant watch --snapshot --count 1",), ("tenant usage acme",), ("config get acme",), ("config explain acme",),
     ("tenant export acme --no-authentication",), ("flag evaluate acme --subject user:al",), ("role get acme tenant-admin",),
-    ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
+    ("role list acme",), ("role assignments acme",), ("group list acme",), ("group member list acme",), ("group get acme eng",),
+    ("check acme user:alice a:b", 3),
     ("token exchange --bare",), ("keys list acme",),
     ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
     ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
@@ -17,6 +18,8 @@ WORKLOAD_MAY_NOT = [
     "operation list acme", "operation get acme", "operation watch acme",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
+    "group create acme mine", "group update acme mine --title X", "group delete acme mine",
+    "group member add acme mine user:alice", "group member remove acme 1",
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
     "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
     "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",

@@ -102,6 +102,9 @@ REQUESTS = [
     ("Authorization/GetRole", field(1, f"{NAME}" + "x" * LARGE)),
     ("Authorization/ListRoleAssignments", field(1, NAME) + field(4, DECOMPOSED * (LARGE // 3))),
     ("Authorization/ListRoleAssignments", field(1, NAME) + field(5, "/" * LARGE)),
+    ("Authorization/GetGroup", field(1, f"{NAME}/groups/" + "/" * LARGE)),
+    ("Authorization/ListGroupMembers", field(1, NAME) + field(4, "/" * LARGE)),
+    ("Authorization/ListGroupMembers", field(1, NAME) + field(5, DECOMPOSED * (LARGE // 3))),
     ("Authorization/BatchCheck", field(1, NAME) + b"\x12\x00" * (LARGE // 2)),
     ("Authorization/Check", field(1, NAME) + b"\x12\x00" * (LARGE // 2)),
     ("TenantManager/ListTenants", field(3, " " * LARGE)),
@@ -122,6 +125,9 @@ CHANGES = [
     ("Authorization/AddRolePermissions", field(1, ROLE) + field(2, ":" * LARGE)),
     ("Authorization/RemoveRolePermissions", field(1, ROLE) + b"\x12\x00" * (LARGE // 2)),
     ("Authorization/DeleteRoleAssignment", field(1, f"{NAME}/assignments/" + "/" * LARGE)),
+    ("Authorization/CreateGroup", field(1, NAME) + field(2, "g" * LARGE)),
+    ("Authorization/DeleteGroupMember", field(1, f"{NAME}/groupMembers/" + "/" * LARGE)),
+    ("Authorization/CreateGroupMember", field(1, NAME) + field(2, field(2, "eng") + field(3, "group:" + "a" * LARGE))),
     ("Authorization/CreateRoleAssignment", field(1, NAME) + field(
         2, field(2, DECOMPOSED * (LARGE // 3)) + field(3, "tenant-viewer"))),
     ("TenantManager/UpdateTenantConfiguration", field(1, NAME) + field(

@@ -64,6 +64,11 @@ ABOUT_A_TENANT = {
     "Authorization/ListRoles": lambda name: authz.ListRolesRequest(parent=name),
     "Authorization/CreateRoleAssignment": _assign,
     "Authorization/ListRoleAssignments": lambda name: authz.ListRoleAssignmentsRequest(parent=name),
+    "Authorization/CreateGroup": lambda name: authz.CreateGroupRequest(parent=name, group_id="fresh"),
+    "Authorization/ListGroups": lambda name: authz.ListGroupsRequest(parent=name),
+    "Authorization/CreateGroupMember": lambda name: authz.CreateGroupMemberRequest(
+        parent=name, group_member=authz.GroupMember(group="eng", member="user:fresh")),
+    "Authorization/ListGroupMembers": lambda name: authz.ListGroupMembersRequest(parent=name),
     "Tokens/IssueToken": lambda name: tokens.IssueTokenRequest(
         parent=name, subject="user:al", unbound=True),
     "Tokens/RevokeTokens": lambda name: tokens.RevokeTokensRequest(
@@ -106,6 +111,15 @@ ABOUT_A_ROLE = {
         name=name, permissions=["c:d"]),
     "Authorization/RemoveRolePermissions": lambda name: authz.RemoveRolePermissionsRequest(
         name=name, permissions=["c:d"]),
+}
+ABOUT_A_GROUP = {
+    "Authorization/GetGroup": _named(authz.GetGroupRequest),
+    "Authorization/UpdateGroup": lambda name: authz.UpdateGroupRequest(
+        group=authz.Group(name=name, title="x")),
+    "Authorization/DeleteGroup": lambda name: authz.DeleteGroupRequest(name=name, force=True),
+}
+ABOUT_A_MEMBER = {
+    "Authorization/DeleteGroupMember": _named(authz.DeleteGroupMemberRequest),
 }
 ABOUT_AN_ASSIGNMENT = {
     "Authorization/DeleteRoleAssignment": _named(authz.DeleteRoleAssignmentRequest),
@@ -239,5 +253,5 @@ ABOUT_NONE = {
     "Audit/StreamAuditRecords": lambda _: api.audit.StreamAuditRecordsRequest(),
 }
 
-EVERY = {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_AN_ASSIGNMENT, **ABOUT_A_DOMAIN, **BY_SELECTOR, **PLATFORM,
-         **ABOUT_NONE}
+EVERY = {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_A_GROUP, **ABOUT_A_MEMBER, **ABOUT_AN_ASSIGNMENT,
+         **ABOUT_A_DOMAIN, **BY_SELECTOR, **PLATFORM, **ABOUT_NONE}

@@ -5,6 +5,7 @@ import json
 
 def other_commands(ctl, rows):
     domain_commands(ctl, rows)
+    group_commands(ctl, rows)
     setting_commands(ctl, rows)
     plan_commands(ctl, rows)
     secret_commands(ctl, rows)
@@ -41,6 +42,38 @@ def usage_commands(ctl):
     assert "DATA" in ctl("top", "--once", "--sort", "calls").splitlines()[1]
     assert "works" in [one.get("slug") for one in ctl.json("top", "--once")["tenants"]]
     assert "Calls:" in ctl("tenant", "usage", "works")
+
+
+def group_commands(ctl, rows):
+    made = ctl.json("group", "create", "works", "eng", "--title", "Engineers", "--description", "All of them")
+    assert (made["title"], made["description"]) == ("Engineers", "All of them")
+    for group in ("eng", made["name"].replace(made["name"].split("/")[1], "works")):
+        assert ctl.json("group", "get", "works", group) == made
+    ctl("group", "create", "works", "all")
+    assert rows(ctl("group", "list", "works"))[1:] == [["all", "-", "-"], ["eng", "Engineers", "All of them"]]
+    assert ctl.json("group", "update", "works", "eng", "--title", "E", "--etag", made["etag"])["title"] == "E"
+    assert "ETAG_MISMATCH" in ctl.error("group", "delete", "works", "eng", "--etag", made["etag"])
+    ctl.error("group", "update", "works", "eng", code=64)
+    ctl("group", "member", "add", "works", "all", "group:eng")
+    joined = ctl.json("group", "member", "add", "works", "eng", "user:carol", "--expires-in", "8h")
+    assert (joined["group"], joined["member"]) == ("eng", "user:carol") and joined["expireTime"]
+    table = rows(ctl("group", "member", "list", "works", "--member", "user:carol"))
+    assert table[0] == ["MEMBERSHIP", "GROUP", "EXPIRES", "MEMBER"] and table[1][1::2] == ["eng", "user:carol"]
+    assert [one["member"] for one in ctl.json("group", "member", "list", "works", "--group", "all")[
+        "groupMembers"]] == ["group:eng"]
+    ctl("role", "create", "works", "walker", "--permission", "doors:walk")
+    ctl("role", "assign", "works", "group:all", "walker")
+    assert ctl("check", "works", "user:carol", "doors:walk") == "allowed: by the role walker\n"
+    assert ctl("group", "member", "remove", "works", joined["name"].split("/")[-1]).startswith("deleted ")
+    ctl("check", "works", "user:carol", "doors:walk", code=3)
+    assert "is not in the group" in ctl.error(
+        "group", "member", "remove", "works", "--group", "eng", "--member", "user:carol")
+    assert ctl("group", "member", "remove", "works", "--group", "all", "--member", "group:eng").startswith("deleted ")
+    ctl.error("group", "member", "remove", "works", code=64)
+    assert "GROUP_IN_USE" in ctl.error("group", "delete", "works", "all")
+    assert ctl("group", "delete", "works", "all", "--force") == "deleted tenants/works/groups/all\n"
+    ctl("group", "delete", "works", "eng")
+    ctl("role", "delete", "works", "walker")
 
 
 def domain_commands(ctl, rows):

@@ -99,6 +99,10 @@ private struct MessageKind: Sendable {
     // What a client reads.
     MessageKind(V1.ListSettingDefinitionsResponse.self),
     MessageKind(V1.ResolveTenantResponse.self), MessageKind(V1.ValidateTenantResponse.self),
+    MessageKind(V1.CreateGroupRequest.self), MessageKind(V1.UpdateGroupRequest.self),
+    MessageKind(V1.DeleteGroupRequest.self), MessageKind(V1.ListGroupsRequest.self),
+    MessageKind(V1.CreateGroupMemberRequest.self), MessageKind(V1.DeleteGroupMemberRequest.self),
+    MessageKind(V1.ListGroupMembersRequest.self),
     MessageKind(V1.CheckResponse.self), MessageKind(V1.BatchCheckResponse.self),
     MessageKind(V1.ListRolesResponse.self), MessageKind(V1.ListRoleAssignmentsResponse.self),
     MessageKind(V1.ListTenantsResponse.self), MessageKind(V1.WhoAmIResponse.self),

@@ -1178,6 +1178,636 @@ void   tenancy__v1__list_role_assignments_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__list_role_assignments_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__group__init
+                     (Tenancy__V1__Group         *message)
+{
+  static const Tenancy__V1__Group init_value = TENANCY__V1__GROUP__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__group__get_packed_size
+                     (const Tenancy__V1__Group *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__group__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__group__pack
+                     (const Tenancy__V1__Group *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__group__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__group__pack_to_buffer
+                     (const Tenancy__V1__Group *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__group__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__Group *
+       tenancy__v1__group__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__Group *)
+     protobuf_c_message_unpack (&tenancy__v1__group__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__group__free_unpacked
+                     (Tenancy__V1__Group *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__group__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__create_group_request__init
+                     (Tenancy__V1__CreateGroupRequest         *message)
+{
+  static const Tenancy__V1__CreateGroupRequest init_value = TENANCY__V1__CREATE_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__create_group_request__get_packed_size
+                     (const Tenancy__V1__CreateGroupRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__create_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__create_group_request__pack
+                     (const Tenancy__V1__CreateGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__create_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__create_group_request__pack_to_buffer
+                     (const Tenancy__V1__CreateGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__create_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__CreateGroupRequest *
+       tenancy__v1__create_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__CreateGroupRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__create_group_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__create_group_request__free_unpacked
+                     (Tenancy__V1__CreateGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__create_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__get_group_request__init
+                     (Tenancy__V1__GetGroupRequest         *message)
+{
+  static const Tenancy__V1__GetGroupRequest init_value = TENANCY__V1__GET_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__get_group_request__get_packed_size
+                     (const Tenancy__V1__GetGroupRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__get_group_request__pack
+                     (const Tenancy__V1__GetGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__get_group_request__pack_to_buffer
+                     (const Tenancy__V1__GetGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__GetGroupRequest *
+       tenancy__v1__get_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__GetGroupRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__get_group_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__get_group_request__free_unpacked
+                     (Tenancy__V1__GetGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__get_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__update_group_request__init
+                     (Tenancy__V1__UpdateGroupRequest         *message)
+{
+  static const Tenancy__V1__UpdateGroupRequest init_value = TENANCY__V1__UPDATE_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__update_group_request__get_packed_size
+                     (const Tenancy__V1__UpdateGroupRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__update_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__update_group_request__pack
+                     (const Tenancy__V1__UpdateGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__update_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__update_group_request__pack_to_buffer
+                     (const Tenancy__V1__UpdateGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__update_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__UpdateGroupRequest *
+       tenancy__v1__update_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__UpdateGroupRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__update_group_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__update_group_request__free_unpacked
+                     (Tenancy__V1__UpdateGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__update_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__delete_group_request__init
+                     (Tenancy__V1__DeleteGroupRequest         *message)
+{
+  static const Tenancy__V1__DeleteGroupRequest init_value = TENANCY__V1__DELETE_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__delete_group_request__get_packed_size
+                     (const Tenancy__V1__DeleteGroupRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__delete_group_request__pack
+                     (const Tenancy__V1__DeleteGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__delete_group_request__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DeleteGroupRequest *
+       tenancy__v1__delete_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DeleteGroupRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__delete_group_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__delete_group_request__free_unpacked
+                     (Tenancy__V1__DeleteGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__delete_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__delete_group_response__init
+                     (Tenancy__V1__DeleteGroupResponse         *message)
+{
+  static const Tenancy__V1__DeleteGroupResponse init_value = TENANCY__V1__DELETE_GROUP_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__delete_group_response__get_packed_size
+                     (const Tenancy__V1__DeleteGroupResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__delete_group_response__pack
+                     (const Tenancy__V1__DeleteGroupResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__delete_group_response__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DeleteGroupResponse *
+       tenancy__v1__delete_group_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DeleteGroupResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__delete_group_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__delete_group_response__free_unpacked
+                     (Tenancy__V1__DeleteGroupResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__delete_group_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_groups_request__init
+                     (Tenancy__V1__ListGroupsRequest         *message)
+{
+  static const Tenancy__V1__ListGroupsRequest init_value = TENANCY__V1__LIST_GROUPS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_groups_request__get_packed_size
+                     (const Tenancy__V1__ListGroupsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_groups_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_groups_request__pack
+                     (const Tenancy__V1__ListGroupsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_groups_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_groups_request__pack_to_buffer
+                     (const Tenancy__V1__ListGroupsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_groups_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListGroupsRequest *
+       tenancy__v1__list_groups_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListGroupsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_groups_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_groups_request__free_unpacked
+                     (Tenancy__V1__ListGroupsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_groups_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_groups_response__init
+                     (Tenancy__V1__ListGroupsResponse         *message)
+{
+  static const Tenancy__V1__ListGroupsResponse init_value = TENANCY__V1__LIST_GROUPS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_groups_response__get_packed_size
+                     (const Tenancy__V1__ListGroupsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_groups_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_groups_response__pack
+                     (const Tenancy__V1__ListGroupsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_groups_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_groups_response__pack_to_buffer
+                     (const Tenancy__V1__ListGroupsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_groups_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListGroupsResponse *
+       tenancy__v1__list_groups_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListGroupsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_groups_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_groups_response__free_unpacked
+                     (Tenancy__V1__ListGroupsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_groups_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__group_member__init
+                     (Tenancy__V1__GroupMember         *message)
+{
+  static const Tenancy__V1__GroupMember init_value = TENANCY__V1__GROUP_MEMBER__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__group_member__get_packed_size
+                     (const Tenancy__V1__GroupMember *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__group_member__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__group_member__pack
+                     (const Tenancy__V1__GroupMember *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__group_member__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__group_member__pack_to_buffer
+                     (const Tenancy__V1__GroupMember *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__group_member__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__GroupMember *
+       tenancy__v1__group_member__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__GroupMember *)
+     protobuf_c_message_unpack (&tenancy__v1__group_member__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__group_member__free_unpacked
+                     (Tenancy__V1__GroupMember *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__group_member__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__create_group_member_request__init
+                     (Tenancy__V1__CreateGroupMemberRequest         *message)
+{
+  static const Tenancy__V1__CreateGroupMemberRequest init_value = TENANCY__V1__CREATE_GROUP_MEMBER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__create_group_member_request__get_packed_size
+                     (const Tenancy__V1__CreateGroupMemberRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__create_group_member_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__create_group_member_request__pack
+                     (const Tenancy__V1__CreateGroupMemberRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__create_group_member_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__create_group_member_request__pack_to_buffer
+                     (const Tenancy__V1__CreateGroupMemberRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__create_group_member_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__CreateGroupMemberRequest *
+       tenancy__v1__create_group_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__CreateGroupMemberRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__create_group_member_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__create_group_member_request__free_unpacked
+                     (Tenancy__V1__CreateGroupMemberRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__create_group_member_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__delete_group_member_request__init
+                     (Tenancy__V1__DeleteGroupMemberRequest         *message)
+{
+  static const Tenancy__V1__DeleteGroupMemberRequest init_value = TENANCY__V1__DELETE_GROUP_MEMBER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__delete_group_member_request__get_packed_size
+                     (const Tenancy__V1__DeleteGroupMemberRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__delete_group_member_request__pack
+                     (const Tenancy__V1__DeleteGroupMemberRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__delete_group_member_request__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupMemberRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DeleteGroupMemberRequest *
+       tenancy__v1__delete_group_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DeleteGroupMemberRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__delete_group_member_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__delete_group_member_request__free_unpacked
+                     (Tenancy__V1__DeleteGroupMemberRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__delete_group_member_response__init
+                     (Tenancy__V1__DeleteGroupMemberResponse         *message)
+{
+  static const Tenancy__V1__DeleteGroupMemberResponse init_value = TENANCY__V1__DELETE_GROUP_MEMBER_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__delete_group_member_response__get_packed_size
+                     (const Tenancy__V1__DeleteGroupMemberResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__delete_group_member_response__pack
+                     (const Tenancy__V1__DeleteGroupMemberResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__delete_group_member_response__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupMemberResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DeleteGroupMemberResponse *
+       tenancy__v1__delete_group_member_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DeleteGroupMemberResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__delete_group_member_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__delete_group_member_response__free_unpacked
+                     (Tenancy__V1__DeleteGroupMemberResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__delete_group_member_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_group_members_request__init
+                     (Tenancy__V1__ListGroupMembersRequest         *message)
+{
+  static const Tenancy__V1__ListGroupMembersRequest init_value = TENANCY__V1__LIST_GROUP_MEMBERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_group_members_request__get_packed_size
+                     (const Tenancy__V1__ListGroupMembersRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_group_members_request__pack
+                     (const Tenancy__V1__ListGroupMembersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_group_members_request__pack_to_buffer
+                     (const Tenancy__V1__ListGroupMembersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListGroupMembersRequest *
+       tenancy__v1__list_group_members_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListGroupMembersRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_group_members_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_group_members_request__free_unpacked
+                     (Tenancy__V1__ListGroupMembersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_group_members_response__init
+                     (Tenancy__V1__ListGroupMembersResponse         *message)
+{
+  static const Tenancy__V1__ListGroupMembersResponse init_value = TENANCY__V1__LIST_GROUP_MEMBERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_group_members_response__get_packed_size
+                     (const Tenancy__V1__ListGroupMembersResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_group_members_response__pack
+                     (const Tenancy__V1__ListGroupMembersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_group_members_response__pack_to_buffer
+                     (const Tenancy__V1__ListGroupMembersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListGroupMembersResponse *
+       tenancy__v1__list_group_members_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListGroupMembersResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_group_members_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_group_members_response__free_unpacked
+                     (Tenancy__V1__ListGroupMembersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_group_members_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__check_request__field_descriptors[5] =
 {
   {
@@ -3138,6 +3768,940 @@ const ProtobufCMessageDescriptor tenancy__v1__list_role_assignments_response__de
   tenancy__v1__list_role_assignments_response__field_indices_by_name,
   1,  tenancy__v1__list_role_assignments_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__list_role_assignments_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__group__field_descriptors[6] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Group, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "title",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Group, title),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "description",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Group, description),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Group, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Group, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Group, update_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__group__field_indices_by_name[] = {
+  4,   /* field[4] = create_time */
+  2,   /* field[2] = description */
+  3,   /* field[3] = etag */
+  0,   /* field[0] = name */
+  1,   /* field[1] = title */
+  5,   /* field[5] = update_time */
+};
+static const ProtobufCIntRange tenancy__v1__group__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__group__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.Group",
+  "Group",
+  "Tenancy__V1__Group",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__Group),
+  6,
+  tenancy__v1__group__field_descriptors,
+  tenancy__v1__group__field_indices_by_name,
+  1,  tenancy__v1__group__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__group__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__create_group_request__field_descriptors[5] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group_id",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupRequest, group_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupRequest, group),
+    &tenancy__v1__group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__create_group_request__field_indices_by_name[] = {
+  2,   /* field[2] = group */
+  1,   /* field[1] = group_id */
+  0,   /* field[0] = parent */
+  4,   /* field[4] = request_id */
+  3,   /* field[3] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__create_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__create_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.CreateGroupRequest",
+  "CreateGroupRequest",
+  "Tenancy__V1__CreateGroupRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__CreateGroupRequest),
+  5,
+  tenancy__v1__create_group_request__field_descriptors,
+  tenancy__v1__create_group_request__field_indices_by_name,
+  1,  tenancy__v1__create_group_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__create_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__get_group_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GetGroupRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__get_group_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__get_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__get_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.GetGroupRequest",
+  "GetGroupRequest",
+  "Tenancy__V1__GetGroupRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__GetGroupRequest),
+  1,
+  tenancy__v1__get_group_request__field_descriptors,
+  tenancy__v1__get_group_request__field_indices_by_name,
+  1,  tenancy__v1__get_group_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__get_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__update_group_request__field_descriptors[4] =
+{
+  {
+    "group",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateGroupRequest, group),
+    &tenancy__v1__group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateGroupRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateGroupRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateGroupRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__update_group_request__field_indices_by_name[] = {
+  0,   /* field[0] = group */
+  3,   /* field[3] = request_id */
+  1,   /* field[1] = update_mask */
+  2,   /* field[2] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__update_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__update_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.UpdateGroupRequest",
+  "UpdateGroupRequest",
+  "Tenancy__V1__UpdateGroupRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__UpdateGroupRequest),
+  4,
+  tenancy__v1__update_group_request__field_descriptors,
+  tenancy__v1__update_group_request__field_indices_by_name,
+  1,  tenancy__v1__update_group_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__update_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__delete_group_request__field_descriptors[5] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "force",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupRequest, force),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__delete_group_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  2,   /* field[2] = force */
+  0,   /* field[0] = name */
+  4,   /* field[4] = request_id */
+  3,   /* field[3] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__delete_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__delete_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DeleteGroupRequest",
+  "DeleteGroupRequest",
+  "Tenancy__V1__DeleteGroupRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DeleteGroupRequest),
+  5,
+  tenancy__v1__delete_group_request__field_descriptors,
+  tenancy__v1__delete_group_request__field_indices_by_name,
+  1,  tenancy__v1__delete_group_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__delete_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define tenancy__v1__delete_group_response__field_descriptors NULL
+#define tenancy__v1__delete_group_response__field_indices_by_name NULL
+#define tenancy__v1__delete_group_response__number_ranges NULL
+const ProtobufCMessageDescriptor tenancy__v1__delete_group_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DeleteGroupResponse",
+  "DeleteGroupResponse",
+  "Tenancy__V1__DeleteGroupResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DeleteGroupResponse),
+  0,
+  tenancy__v1__delete_group_response__field_descriptors,
+  tenancy__v1__delete_group_response__field_indices_by_name,
+  0,  tenancy__v1__delete_group_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__delete_group_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_groups_request__field_descriptors[3] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupsRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupsRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_groups_request__field_indices_by_name[] = {
+  1,   /* field[1] = page_size */
+  2,   /* field[2] = page_token */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange tenancy__v1__list_groups_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_groups_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListGroupsRequest",
+  "ListGroupsRequest",
+  "Tenancy__V1__ListGroupsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListGroupsRequest),
+  3,
+  tenancy__v1__list_groups_request__field_descriptors,
+  tenancy__v1__list_groups_request__field_indices_by_name,
+  1,  tenancy__v1__list_groups_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_groups_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_groups_response__field_descriptors[2] =
+{
+  {
+    "groups",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListGroupsResponse, n_groups),
+    offsetof(Tenancy__V1__ListGroupsResponse, groups),
+    &tenancy__v1__group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupsResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_groups_response__field_indices_by_name[] = {
+  0,   /* field[0] = groups */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange tenancy__v1__list_groups_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_groups_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListGroupsResponse",
+  "ListGroupsResponse",
+  "Tenancy__V1__ListGroupsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListGroupsResponse),
+  2,
+  tenancy__v1__list_groups_response__field_descriptors,
+  tenancy__v1__list_groups_response__field_indices_by_name,
+  1,  tenancy__v1__list_groups_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_groups_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__group_member__field_descriptors[5] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GroupMember, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GroupMember, group),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "member",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GroupMember, member),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GroupMember, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expire_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GroupMember, expire_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__group_member__field_indices_by_name[] = {
+  3,   /* field[3] = create_time */
+  4,   /* field[4] = expire_time */
+  1,   /* field[1] = group */
+  2,   /* field[2] = member */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__group_member__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__group_member__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.GroupMember",
+  "GroupMember",
+  "Tenancy__V1__GroupMember",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__GroupMember),
+  5,
+  tenancy__v1__group_member__field_descriptors,
+  tenancy__v1__group_member__field_indices_by_name,
+  1,  tenancy__v1__group_member__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__group_member__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__create_group_member_request__field_descriptors[5] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupMemberRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group_member",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupMemberRequest, group_member),
+    &tenancy__v1__group_member__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupMemberRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupMemberRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replace",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateGroupMemberRequest, replace),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__create_group_member_request__field_indices_by_name[] = {
+  1,   /* field[1] = group_member */
+  0,   /* field[0] = parent */
+  4,   /* field[4] = replace */
+  3,   /* field[3] = request_id */
+  2,   /* field[2] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__create_group_member_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__create_group_member_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.CreateGroupMemberRequest",
+  "CreateGroupMemberRequest",
+  "Tenancy__V1__CreateGroupMemberRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__CreateGroupMemberRequest),
+  5,
+  tenancy__v1__create_group_member_request__field_descriptors,
+  tenancy__v1__create_group_member_request__field_indices_by_name,
+  1,  tenancy__v1__create_group_member_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__create_group_member_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__delete_group_member_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupMemberRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupMemberRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteGroupMemberRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__delete_group_member_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  2,   /* field[2] = request_id */
+  1,   /* field[1] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__delete_group_member_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__delete_group_member_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DeleteGroupMemberRequest",
+  "DeleteGroupMemberRequest",
+  "Tenancy__V1__DeleteGroupMemberRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DeleteGroupMemberRequest),
+  3,
+  tenancy__v1__delete_group_member_request__field_descriptors,
+  tenancy__v1__delete_group_member_request__field_indices_by_name,
+  1,  tenancy__v1__delete_group_member_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__delete_group_member_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define tenancy__v1__delete_group_member_response__field_descriptors NULL
+#define tenancy__v1__delete_group_member_response__field_indices_by_name NULL
+#define tenancy__v1__delete_group_member_response__number_ranges NULL
+const ProtobufCMessageDescriptor tenancy__v1__delete_group_member_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DeleteGroupMemberResponse",
+  "DeleteGroupMemberResponse",
+  "Tenancy__V1__DeleteGroupMemberResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DeleteGroupMemberResponse),
+  0,
+  tenancy__v1__delete_group_member_response__field_descriptors,
+  tenancy__v1__delete_group_member_response__field_indices_by_name,
+  0,  tenancy__v1__delete_group_member_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__delete_group_member_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_group_members_request__field_descriptors[5] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupMembersRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupMembersRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupMembersRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupMembersRequest, group),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "member",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupMembersRequest, member),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_group_members_request__field_indices_by_name[] = {
+  3,   /* field[3] = group */
+  4,   /* field[4] = member */
+  1,   /* field[1] = page_size */
+  2,   /* field[2] = page_token */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange tenancy__v1__list_group_members_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_group_members_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListGroupMembersRequest",
+  "ListGroupMembersRequest",
+  "Tenancy__V1__ListGroupMembersRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListGroupMembersRequest),
+  5,
+  tenancy__v1__list_group_members_request__field_descriptors,
+  tenancy__v1__list_group_members_request__field_indices_by_name,
+  1,  tenancy__v1__list_group_members_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_group_members_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_group_members_response__field_descriptors[2] =
+{
+  {
+    "group_members",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListGroupMembersResponse, n_group_members),
+    offsetof(Tenancy__V1__ListGroupMembersResponse, group_members),
+    &tenancy__v1__group_member__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListGroupMembersResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_group_members_response__field_indices_by_name[] = {
+  0,   /* field[0] = group_members */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange tenancy__v1__list_group_members_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_group_members_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListGroupMembersResponse",
+  "ListGroupMembersResponse",
+  "Tenancy__V1__ListGroupMembersResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListGroupMembersResponse),
+  2,
+  tenancy__v1__list_group_members_response__field_descriptors,
+  tenancy__v1__list_group_members_response__field_indices_by_name,
+  1,  tenancy__v1__list_group_members_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_group_members_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue tenancy__v1__decision_reason__enum_values_by_number[5] =

@@ -49,6 +49,20 @@ typedef struct Tenancy__V1__DeleteRoleAssignmentRequest Tenancy__V1__DeleteRoleA
 typedef struct Tenancy__V1__DeleteRoleAssignmentResponse Tenancy__V1__DeleteRoleAssignmentResponse;
 typedef struct Tenancy__V1__ListRoleAssignmentsRequest Tenancy__V1__ListRoleAssignmentsRequest;
 typedef struct Tenancy__V1__ListRoleAssignmentsResponse Tenancy__V1__ListRoleAssignmentsResponse;
+typedef struct Tenancy__V1__Group Tenancy__V1__Group;
+typedef struct Tenancy__V1__CreateGroupRequest Tenancy__V1__CreateGroupRequest;
+typedef struct Tenancy__V1__GetGroupRequest Tenancy__V1__GetGroupRequest;
+typedef struct Tenancy__V1__UpdateGroupRequest Tenancy__V1__UpdateGroupRequest;
+typedef struct Tenancy__V1__DeleteGroupRequest Tenancy__V1__DeleteGroupRequest;
+typedef struct Tenancy__V1__DeleteGroupResponse Tenancy__V1__DeleteGroupResponse;
+typedef struct Tenancy__V1__ListGroupsRequest Tenancy__V1__ListGroupsRequest;
+typedef struct Tenancy__V1__ListGroupsResponse Tenancy__V1__ListGroupsResponse;
+typedef struct Tenancy__V1__GroupMember Tenancy__V1__GroupMember;
+typedef struct Tenancy__V1__CreateGroupMemberRequest Tenancy__V1__CreateGroupMemberRequest;
+typedef struct Tenancy__V1__DeleteGroupMemberRequest Tenancy__V1__DeleteGroupMemberRequest;
+typedef struct Tenancy__V1__DeleteGroupMemberResponse Tenancy__V1__DeleteGroupMemberResponse;
+typedef struct Tenancy__V1__ListGroupMembersRequest Tenancy__V1__ListGroupMembersRequest;
+typedef struct Tenancy__V1__ListGroupMembersResponse Tenancy__V1__ListGroupMembersResponse;
 
 
 /* --- enums --- */
@@ -430,6 +444,180 @@ struct  Tenancy__V1__ListRoleAssignmentsResponse
 };
 #define TENANCY__V1__LIST_ROLE_ASSIGNMENTS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_role_assignments_response__descriptor) \
+    , 0,NULL, {0,NULL} }
+
+
+struct  Tenancy__V1__Group
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData title;
+  ProtobufCBinaryData description;
+  ProtobufCBinaryData etag;
+  Google__Protobuf__Timestamp *create_time;
+  Google__Protobuf__Timestamp *update_time;
+};
+#define TENANCY__V1__GROUP__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__group__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL }
+
+
+struct  Tenancy__V1__CreateGroupRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  ProtobufCBinaryData group_id;
+  Tenancy__V1__Group *group;
+  protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
+};
+#define TENANCY__V1__CREATE_GROUP_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_group_request__descriptor) \
+    , {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__GetGroupRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+};
+#define TENANCY__V1__GET_GROUP_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_group_request__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tenancy__V1__UpdateGroupRequest
+{
+  ProtobufCMessage base;
+  Tenancy__V1__Group *group;
+  Google__Protobuf__FieldMask *update_mask;
+  protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
+};
+#define TENANCY__V1__UPDATE_GROUP_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_group_request__descriptor) \
+    , NULL, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__DeleteGroupRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+  protobuf_c_boolean force;
+  protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
+};
+#define TENANCY__V1__DELETE_GROUP_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_group_request__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__DeleteGroupResponse
+{
+  ProtobufCMessage base;
+};
+#define TENANCY__V1__DELETE_GROUP_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_group_response__descriptor) \
+     }
+
+
+struct  Tenancy__V1__ListGroupsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__LIST_GROUPS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_groups_request__descriptor) \
+    , {0,NULL}, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ListGroupsResponse
+{
+  ProtobufCMessage base;
+  size_t n_groups;
+  Tenancy__V1__Group **groups;
+  ProtobufCBinaryData next_page_token;
+};
+#define TENANCY__V1__LIST_GROUPS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_groups_response__descriptor) \
+    , 0,NULL, {0,NULL} }
+
+
+struct  Tenancy__V1__GroupMember
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData group;
+  ProtobufCBinaryData member;
+  Google__Protobuf__Timestamp *create_time;
+  Google__Protobuf__Timestamp *expire_time;
+};
+#define TENANCY__V1__GROUP_MEMBER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__group_member__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL }
+
+
+struct  Tenancy__V1__CreateGroupMemberRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  Tenancy__V1__GroupMember *group_member;
+  protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
+  protobuf_c_boolean replace;
+};
+#define TENANCY__V1__CREATE_GROUP_MEMBER_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_group_member_request__descriptor) \
+    , {0,NULL}, NULL, 0, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__DeleteGroupMemberRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
+};
+#define TENANCY__V1__DELETE_GROUP_MEMBER_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_group_member_request__descriptor) \
+    , {0,NULL}, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__DeleteGroupMemberResponse
+{
+  ProtobufCMessage base;
+};
+#define TENANCY__V1__DELETE_GROUP_MEMBER_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_group_member_response__descriptor) \
+     }
+
+
+struct  Tenancy__V1__ListGroupMembersRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+  ProtobufCBinaryData group;
+  ProtobufCBinaryData member;
+};
+#define TENANCY__V1__LIST_GROUP_MEMBERS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_group_members_request__descriptor) \
+    , {0,NULL}, 0, {0,NULL}, {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__ListGroupMembersResponse
+{
+  ProtobufCMessage base;
+  size_t n_group_members;
+  Tenancy__V1__GroupMember **group_members;
+  ProtobufCBinaryData next_page_token;
+};
+#define TENANCY__V1__LIST_GROUP_MEMBERS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_group_members_response__descriptor) \
     , 0,NULL, {0,NULL} }
 
 
@@ -927,6 +1115,272 @@ Tenancy__V1__ListRoleAssignmentsResponse *
 void   tenancy__v1__list_role_assignments_response__free_unpacked
                      (Tenancy__V1__ListRoleAssignmentsResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__Group methods */
+void   tenancy__v1__group__init
+                     (Tenancy__V1__Group         *message);
+size_t tenancy__v1__group__get_packed_size
+                     (const Tenancy__V1__Group   *message);
+size_t tenancy__v1__group__pack
+                     (const Tenancy__V1__Group   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__group__pack_to_buffer
+                     (const Tenancy__V1__Group   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__Group *
+       tenancy__v1__group__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__group__free_unpacked
+                     (Tenancy__V1__Group *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__CreateGroupRequest methods */
+void   tenancy__v1__create_group_request__init
+                     (Tenancy__V1__CreateGroupRequest         *message);
+size_t tenancy__v1__create_group_request__get_packed_size
+                     (const Tenancy__V1__CreateGroupRequest   *message);
+size_t tenancy__v1__create_group_request__pack
+                     (const Tenancy__V1__CreateGroupRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__create_group_request__pack_to_buffer
+                     (const Tenancy__V1__CreateGroupRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__CreateGroupRequest *
+       tenancy__v1__create_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__create_group_request__free_unpacked
+                     (Tenancy__V1__CreateGroupRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__GetGroupRequest methods */
+void   tenancy__v1__get_group_request__init
+                     (Tenancy__V1__GetGroupRequest         *message);
+size_t tenancy__v1__get_group_request__get_packed_size
+                     (const Tenancy__V1__GetGroupRequest   *message);
+size_t tenancy__v1__get_group_request__pack
+                     (const Tenancy__V1__GetGroupRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__get_group_request__pack_to_buffer
+                     (const Tenancy__V1__GetGroupRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__GetGroupRequest *
+       tenancy__v1__get_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__get_group_request__free_unpacked
+                     (Tenancy__V1__GetGroupRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__UpdateGroupRequest methods */
+void   tenancy__v1__update_group_request__init
+                     (Tenancy__V1__UpdateGroupRequest         *message);
+size_t tenancy__v1__update_group_request__get_packed_size
+                     (const Tenancy__V1__UpdateGroupRequest   *message);
+size_t tenancy__v1__update_group_request__pack
+                     (const Tenancy__V1__UpdateGroupRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__update_group_request__pack_to_buffer
+                     (const Tenancy__V1__UpdateGroupRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__UpdateGroupRequest *
+       tenancy__v1__update_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__update_group_request__free_unpacked
+                     (Tenancy__V1__UpdateGroupRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__DeleteGroupRequest methods */
+void   tenancy__v1__delete_group_request__init
+                     (Tenancy__V1__DeleteGroupRequest         *message);
+size_t tenancy__v1__delete_group_request__get_packed_size
+                     (const Tenancy__V1__DeleteGroupRequest   *message);
+size_t tenancy__v1__delete_group_request__pack
+                     (const Tenancy__V1__DeleteGroupRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__delete_group_request__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DeleteGroupRequest *
+       tenancy__v1__delete_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__delete_group_request__free_unpacked
+                     (Tenancy__V1__DeleteGroupRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__DeleteGroupResponse methods */
+void   tenancy__v1__delete_group_response__init
+                     (Tenancy__V1__DeleteGroupResponse         *message);
+size_t tenancy__v1__delete_group_response__get_packed_size
+                     (const Tenancy__V1__DeleteGroupResponse   *message);
+size_t tenancy__v1__delete_group_response__pack
+                     (const Tenancy__V1__DeleteGroupResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__delete_group_response__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DeleteGroupResponse *
+       tenancy__v1__delete_group_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__delete_group_response__free_unpacked
+                     (Tenancy__V1__DeleteGroupResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListGroupsRequest methods */
+void   tenancy__v1__list_groups_request__init
+                     (Tenancy__V1__ListGroupsRequest         *message);
+size_t tenancy__v1__list_groups_request__get_packed_size
+                     (const Tenancy__V1__ListGroupsRequest   *message);
+size_t tenancy__v1__list_groups_request__pack
+                     (const Tenancy__V1__ListGroupsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_groups_request__pack_to_buffer
+                     (const Tenancy__V1__ListGroupsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListGroupsRequest *
+       tenancy__v1__list_groups_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_groups_request__free_unpacked
+                     (Tenancy__V1__ListGroupsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListGroupsResponse methods */
+void   tenancy__v1__list_groups_response__init
+                     (Tenancy__V1__ListGroupsResponse         *message);
+size_t tenancy__v1__list_groups_response__get_packed_size
+                     (const Tenancy__V1__ListGroupsResponse   *message);
+size_t tenancy__v1__list_groups_response__pack
+                     (const Tenancy__V1__ListGroupsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_groups_response__pack_to_buffer
+                     (const Tenancy__V1__ListGroupsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListGroupsResponse *
+       tenancy__v1__list_groups_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_groups_response__free_unpacked
+                     (Tenancy__V1__ListGroupsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__GroupMember methods */
+void   tenancy__v1__group_member__init
+                     (Tenancy__V1__GroupMember         *message);
+size_t tenancy__v1__group_member__get_packed_size
+                     (const Tenancy__V1__GroupMember   *message);
+size_t tenancy__v1__group_member__pack
+                     (const Tenancy__V1__GroupMember   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__group_member__pack_to_buffer
+                     (const Tenancy__V1__GroupMember   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__GroupMember *
+       tenancy__v1__group_member__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__group_member__free_unpacked
+                     (Tenancy__V1__GroupMember *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__CreateGroupMemberRequest methods */
+void   tenancy__v1__create_group_member_request__init
+                     (Tenancy__V1__CreateGroupMemberRequest         *message);
+size_t tenancy__v1__create_group_member_request__get_packed_size
+                     (const Tenancy__V1__CreateGroupMemberRequest   *message);
+size_t tenancy__v1__create_group_member_request__pack
+                     (const Tenancy__V1__CreateGroupMemberRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__create_group_member_request__pack_to_buffer
+                     (const Tenancy__V1__CreateGroupMemberRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__CreateGroupMemberRequest *
+       tenancy__v1__create_group_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__create_group_member_request__free_unpacked
+                     (Tenancy__V1__CreateGroupMemberRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__DeleteGroupMemberRequest methods */
+void   tenancy__v1__delete_group_member_request__init
+                     (Tenancy__V1__DeleteGroupMemberRequest         *message);
+size_t tenancy__v1__delete_group_member_request__get_packed_size
+                     (const Tenancy__V1__DeleteGroupMemberRequest   *message);
+size_t tenancy__v1__delete_group_member_request__pack
+                     (const Tenancy__V1__DeleteGroupMemberRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__delete_group_member_request__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupMemberRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DeleteGroupMemberRequest *
+       tenancy__v1__delete_group_member_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__delete_group_member_request__free_unpacked
+                     (Tenancy__V1__DeleteGroupMemberRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__DeleteGroupMemberResponse methods */
+void   tenancy__v1__delete_group_member_response__init
+                     (Tenancy__V1__DeleteGroupMemberResponse         *message);
+size_t tenancy__v1__delete_group_member_response__get_packed_size
+                     (const Tenancy__V1__DeleteGroupMemberResponse   *message);
+size_t tenancy__v1__delete_group_member_response__pack
+                     (const Tenancy__V1__DeleteGroupMemberResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__delete_group_member_response__pack_to_buffer
+                     (const Tenancy__V1__DeleteGroupMemberResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DeleteGroupMemberResponse *
+       tenancy__v1__delete_group_member_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__delete_group_member_response__free_unpacked
+                     (Tenancy__V1__DeleteGroupMemberResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListGroupMembersRequest methods */
+void   tenancy__v1__list_group_members_request__init
+                     (Tenancy__V1__ListGroupMembersRequest         *message);
+size_t tenancy__v1__list_group_members_request__get_packed_size
+                     (const Tenancy__V1__ListGroupMembersRequest   *message);
+size_t tenancy__v1__list_group_members_request__pack
+                     (const Tenancy__V1__ListGroupMembersRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_group_members_request__pack_to_buffer
+                     (const Tenancy__V1__ListGroupMembersRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListGroupMembersRequest *
+       tenancy__v1__list_group_members_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_group_members_request__free_unpacked
+                     (Tenancy__V1__ListGroupMembersRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListGroupMembersResponse methods */
+void   tenancy__v1__list_group_members_response__init
+                     (Tenancy__V1__ListGroupMembersResponse         *message);
+size_t tenancy__v1__list_group_members_response__get_packed_size
+                     (const Tenancy__V1__ListGroupMembersResponse   *message);
+size_t tenancy__v1__list_group_members_response__pack
+                     (const Tenancy__V1__ListGroupMembersResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_group_members_response__pack_to_buffer
+                     (const Tenancy__V1__ListGroupMembersResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListGroupMembersResponse *
+       tenancy__v1__list_group_members_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_group_members_response__free_unpacked
+                     (Tenancy__V1__ListGroupMembersResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tenancy__V1__CheckRequest_Closure)
@@ -1007,6 +1461,48 @@ typedef void (*Tenancy__V1__ListRoleAssignmentsRequest_Closure)
 typedef void (*Tenancy__V1__ListRoleAssignmentsResponse_Closure)
                  (const Tenancy__V1__ListRoleAssignmentsResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__Group_Closure)
+                 (const Tenancy__V1__Group *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__CreateGroupRequest_Closure)
+                 (const Tenancy__V1__CreateGroupRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__GetGroupRequest_Closure)
+                 (const Tenancy__V1__GetGroupRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__UpdateGroupRequest_Closure)
+                 (const Tenancy__V1__UpdateGroupRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__DeleteGroupRequest_Closure)
+                 (const Tenancy__V1__DeleteGroupRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__DeleteGroupResponse_Closure)
+                 (const Tenancy__V1__DeleteGroupResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListGroupsRequest_Closure)
+                 (const Tenancy__V1__ListGroupsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListGroupsResponse_Closure)
+                 (const Tenancy__V1__ListGroupsResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__GroupMember_Closure)
+                 (const Tenancy__V1__GroupMember *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__CreateGroupMemberRequest_Closure)
+                 (const Tenancy__V1__CreateGroupMemberRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__DeleteGroupMemberRequest_Closure)
+                 (const Tenancy__V1__DeleteGroupMemberRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__DeleteGroupMemberResponse_Closure)
+                 (const Tenancy__V1__DeleteGroupMemberResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListGroupMembersRequest_Closure)
+                 (const Tenancy__V1__ListGroupMembersRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListGroupMembersResponse_Closure)
+                 (const Tenancy__V1__ListGroupMembersResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -1042,6 +1538,20 @@ extern const ProtobufCMessageDescriptor tenancy__v1__delete_role_assignment_requ
 extern const ProtobufCMessageDescriptor tenancy__v1__delete_role_assignment_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_role_assignments_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_role_assignments_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__group__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__create_group_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__get_group_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__update_group_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__delete_group_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__delete_group_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_groups_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_groups_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__group_member__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__create_group_member_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__delete_group_member_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__delete_group_member_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_group_members_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_group_members_response__descriptor;
 
 PROTOBUF_C__END_DECLS
 

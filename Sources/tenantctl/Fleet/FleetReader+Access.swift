@@ -14,9 +14,14 @@ extension FleetReader {
         if let role, !assignment.role.isEmpty, !RoleCommands.isRoleID(assignment.role) {
           role.complain("the id of a role: 1 to 63 of a-z, 0-9 and '-', starting with a letter")
         }
+        assignment.resource = values.removeValue(forKey: "resource")?.resource() ?? ""
+        assignment.condition = values.removeValue(forKey: "condition")?.condition() ?? ""
+        assignment.reason = values.removeValue(forKey: "reason")?.text() ?? ""
         assignment.expireTime = values.removeValue(forKey: "expires")?.moment()
         if !seen.insert(assignment.key).inserted {
-          element.complain("'\(assignment.subject)' has the role '\(assignment.role)' twice")
+          element.complain(
+            "'\(assignment.subject)' has the role '\(assignment.role)' twice, for the same resources and condition"
+          )
         }
         return assignment
       }
@@ -37,6 +42,21 @@ extension FleetReader {
 }
 
 extension FleetNode {
+  /// Of which resources an assignment is, as the server has it. One that is empty would be of all: who means that says
+  /// nothing.
+  func resource() -> String? {
+    guard let text = text() else { return nil }
+    return ResourceScope(parsing: text)?.text
+      ?? refuse("TYPE, TYPE/PATH or TYPE/PATH/* is expected")
+  }
+
+  /// Judged as the server does, for nobody can ask it about tenants that do not exist yet.
+  func condition() -> String? {
+    guard let text = text() else { return nil }
+    if let problem = PolicyConditions.problem(with: text) { return refuse(problem) }
+    return text
+  }
+
   /// RFC 3339, with nanoseconds at most.
   func moment() -> GoogleProtobuf.Timestamp? {
     guard let text = text() else { return nil }

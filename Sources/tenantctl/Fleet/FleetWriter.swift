@@ -77,11 +77,12 @@ enum FleetWriter {
     let lists: [(String, Node?)] = role.lists.map {
       ($0.member, $0.list.isEmpty ? nil : texts($0.list))
     }
-    return mapping([
-      ("id", YAMLText.node(role.id)),
-      ("title", role.title.isEmpty ? nil : YAMLText.node(role.title)),
-      ("description", role.description.isEmpty ? nil : YAMLText.node(role.description)),
-    ] + lists)
+    return mapping(
+      [
+        ("id", YAMLText.node(role.id)),
+        ("title", role.title.isEmpty ? nil : YAMLText.node(role.title)),
+        ("description", role.description.isEmpty ? nil : YAMLText.node(role.description)),
+      ] + lists)
   }
 
   private static func assignment(_ assignment: FleetAssignment) -> Node {

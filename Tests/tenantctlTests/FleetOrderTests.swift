@@ -33,7 +33,7 @@ import Testing
     return FleetWrite.inOrder(writes).map { write in
       switch write {
       case .createRole(let request, _):
-        "+\(request.roleId) \(lists(request.role, ["parents", "excluded_roles"]))"
+        "+\(request.roleId) \(lists(request.role, named(request.role)))"
       case .updateRole(let request, _, _), .releaseRoles(let request):
         "\(ResourceName.last(request.role?.name ?? "")) "
           + lists(request.role, request.updateMask?.paths ?? [])
@@ -45,15 +45,19 @@ import Testing
     }
   }
 
+  private func named(_ role: V1.Role?) -> [String] {
+    (role?.parents.isEmpty ?? true ? [] : ["parents"])
+      + (role?.excludedRoles.isEmpty ?? true ? [] : ["excluded_roles"])
+  }
+
   private func lists(_ role: V1.Role?, _ paths: [String]) -> String {
     let role = role ?? V1.Role()
-    return paths.compactMap { path in
+    return paths.map { path in
       switch path {
       case "permissions": "allows \(role.permissions)"
       case "denied_permissions": "denies \(role.deniedPermissions)"
-      case "parents": role.parents.isEmpty && paths.count > 1 ? nil : "from \(role.parents)"
-      case "excluded_roles":
-        role.excludedRoles.isEmpty && paths.count > 1 ? nil : "not \(role.excludedRoles)"
+      case "parents": "from \(role.parents)"
+      case "excluded_roles": "not \(role.excludedRoles)"
       default: path
       }
     }.joined(separator: ", ").replacing("\"", with: "")

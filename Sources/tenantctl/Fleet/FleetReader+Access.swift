@@ -14,11 +14,21 @@ extension FleetReader {
         if let role, !assignment.role.isEmpty, !RoleCommands.isRoleID(assignment.role) {
           role.complain("the id of a role: 1 to 63 of a-z, 0-9 and '-', starting with a letter")
         }
-        assignment.resource = values.removeValue(forKey: "resource")?.resource() ?? ""
-        assignment.condition = values.removeValue(forKey: "condition")?.condition() ?? ""
+        // What is refused of it is no reason to take it for another.
+        var isKnown = true
+        func take(_ name: String, _ read: (FleetNode) -> String?) -> String {
+          guard let node = values.removeValue(forKey: name) else { return "" }
+          guard let text = read(node) else {
+            isKnown = false
+            return ""
+          }
+          return text
+        }
+        assignment.resource = take("resource") { $0.resource() }
+        assignment.condition = take("condition") { $0.condition() }
         assignment.reason = values.removeValue(forKey: "reason")?.text() ?? ""
         assignment.expireTime = values.removeValue(forKey: "expires")?.moment()
-        if !seen.insert(assignment.key).inserted {
+        if isKnown, !seen.insert(assignment.key).inserted {
           element.complain(
             "'\(assignment.subject)' has the role '\(assignment.role)' twice, for the same resources and condition"
           )

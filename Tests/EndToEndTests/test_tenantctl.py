@@ -253,8 +253,7 @@ def role_commands(ctl):
     assert ctl.json("role", "get", "works", "engineer") == role
     assert ctl.json("role", "update", "works", "engineer", "--title", "Engineers", "--etag",
                     role["etag"])["title"] == "Engineers"
-    assert "reports:*" in ctl.json("role", "add-permission", "works", "engineer",
-                                   "reports:*")["permissions"]
+    assert "reports:*" in ctl.json("role", "add-permission", "works", "engineer", "reports:*")["permissions"]
     assert ctl.json("role", "remove-permission", "works", "engineer",
                     "equipment:write")["permissions"] == ["equipment:read", "reports:*"]
 

@@ -44,12 +44,12 @@ def policy_commands(ctl, rows):
 
     given = ctl.json("role", "assign", "works", "user:bo", "reader", "--resource", "docs/7/*", "--reason", "audit")
     assert (given["resource"], given["reason"]) == ("docs/7/*", "audit")
-    condition = 'subject.attributes.team == resource.attributes.team && context.level > 1.0\n'
+    condition = "resource.attributes.owner == subject.id && context.level > 1.0\n"
     ctl("role", "assign", "works", "user:bo", "reader", "--condition-file", "-", stdin=condition)
     [_, *listed] = rows(ctl("role", "assignments", "works", "--subject", "user:bo"))
     assert [one[4:] for one in listed] == [["docs/7/*", "-"], ["-", condition.strip()]]
     check = ("check", "works", "user:bo", "docs:read")
-    told = ("--subject-attributes", '{"team": "x"}', "--resource-attributes", '{"team": "x"}', "--context")
+    told = ("--subject-attributes", "{}", "--resource-attributes", '{"owner": "user:bo"}', "--context")
     assert ctl(*check, "--resource", "7/1") == "allowed: by the role reader\n"
     assert ctl(*check, code=3) == ctl(*check, *told, '{"level": 1}', code=3) == (
         "denied: no role of the subject grants it\n")

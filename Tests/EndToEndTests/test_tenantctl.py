@@ -253,8 +253,7 @@ def role_commands(ctl):
     assert ctl.json("role", "get", "works", "engineer") == role
     assert ctl.json("role", "update", "works", "engineer", "--title", "Engineers", "--etag",
                     role["etag"])["title"] == "Engineers"
-    assert "reports:*" in ctl.json("role", "add-permission", "works", "engineer",
-                                   "reports:*")["permissions"]
+    assert "reports:*" in ctl.json("role", "add-permission", "works", "engineer", "reports:*")["permissions"]
     assert ctl.json("role", "remove-permission", "works", "engineer",
                     "equipment:write")["permissions"] == ["equipment:read", "reports:*"]
 
@@ -329,11 +328,12 @@ def test_tables(daemon):
         "Valid": "no", "Reason": "TENANT_NOT_FOUND"}
     ctl("role", "create", "acme", "guard", "--title", "Guard", "--permission", "doors:open")
     assert rows(ctl("role", "list", "acme"))[:2] == [
-        ["ROLE", "PERMISSIONS", "BUILT IN", "TITLE"], ["guard", "1", "-", "Guard"]]
+        ["ROLE", "PERMISSIONS", "DENIED", "PARENTS", "EXCLUDES", "BUILT IN", "TITLE"],
+        ["guard", "1", "-", "-", "-", "-", "Guard"]]
     given = fields(ctl("role", "assign", "acme", "user:dave", "guard"))
     assert rows(ctl("role", "assignments", "acme")) == [
-        ["ASSIGNMENT", "ROLE", "EXPIRES", "SUBJECT"],
-        [given["Name"].split("/")[-1], "guard", "-", "user:dave"]]
+        ["ASSIGNMENT", "ROLE", "EXPIRES", "SUBJECT", "RESOURCE", "CONDITION"],
+        [given["Name"].split("/")[-1], "guard", "-", "user:dave", "-", "-"]]
     assert ctl("check", "acme", "user:dave", "doors:open") == "allowed: by the role guard\n"
     assert ctl("check", "acme", "user:dave", "doors:shut", code=3) == (
         "denied: no role of the subject grants it\n")

@@ -78,7 +78,7 @@ import Testing
         V1.BatchCheckItem(subject: "user:a", permission: "doc:read"),
         V1.BatchCheckItem(subject: "user:b", permission: "doc:write"),
       ])
-    #expect(throws: UsageError("line 2 is not SUBJECT PERMISSION")) {
+    #expect(throws: UsageError("line 2 is not SUBJECT PERMISSION [RESOURCE]")) {
       try BatchFile(parsing: "a b\nc")
     }
     #expect(throws: UsageError.self) { try BatchFile(parsing: "\n") }

@@ -86,6 +86,44 @@ import Testing
     #expect(pruned.frees("writer") && !pruned.frees("reader"))
   }
 
+  @Test func aSubjectMayHaveARoleSeveralTimes() {
+    func held(_ id: Int, _ resource: String, _ condition: String, _ reason: String = "")
+      -> V1.RoleAssignment
+    {
+      V1.RoleAssignment(
+        name: "tenants/1/assignments/\(id)", subject: "user:al", role: "reader",
+        resource: resource, condition: condition, reason: reason)
+    }
+    let former = [held(1, "", ""), held(2, "docs", ""), held(3, "docs", "true", "old")]
+    let same = former.map { FleetAssignment($0, of: current) }
+    #expect(changes(same, from: former, prunes: true).isEmpty)
+    // What is held but for some is not given for all, whatever else is the same.
+    var wanted = [same[1]]  // In range: of three.
+    // In range: likewise.
+    let more = changes(wanted, from: [former[0]]).assignments
+    #expect(more == [.create(wanted[0].message, at: 0)])  // In range: of one.
+    wanted = [same[2]]  // In range: likewise.
+    wanted[0].reason = "new"  // In range: of one.
+    let found = changes(wanted, from: former, prunes: true)
+    #expect(
+      found.fields == [
+        FieldChange(
+          field: "assignments.reader.user:al of docs if true.reason", from: "\"old\"",
+          to: "\"new\""),
+        FieldChange(field: "assignments.reader.user:al", from: "\"without end\"", to: nil),
+        FieldChange(field: "assignments.reader.user:al of docs", from: "\"without end\"", to: nil),
+      ])
+    #expect(found.assignments.first == .replace(wanted[0].message, at: 0))  // In range: of one.
+    // No two of these are the same, however they are put together.
+    let texts = ["", "a", "a 1 b", "1 a", "b"]
+    let all = texts.flatMap { resource in
+      texts.map {
+        FleetAssignment(subject: "s", role: "r", resource: resource, condition: $0).key
+      }
+    }
+    #expect(Set(all).count == all.count)
+  }
+
   @Test func aRoleIsFreeWhenNobodyHasItAnyMore() {
     var tenant = FleetTenant(slug: "acme")
     tenant.roles = []
@@ -136,7 +174,7 @@ import Testing
     ]
     #expect(
       FleetWrite.inOrder(writes).map { "\($0)".prefix { $0 != "(" } } == [
-        "update", "unassign", "authenticate", "createRole", "assign", "unassign", "deleteRole",
+        "update", "unassign", "createRole", "authenticate", "assign", "unassign", "deleteRole",
       ])
   }
 
@@ -181,6 +219,11 @@ import Testing
     (FleetPart.assignment(2), "assignment.expire_time", "assignments[2].expires"),
     (.authentication, "settings.issuers[0].jwks_uri", "authentication.issuers[0].jwksUri"),
     (.authentication, "settings", "authentication"), (.role(1), "role.title", "roles[1].title"),
+    (.role(1), "role.denied_permissions[2]", "roles[1].deniedPermissions[2]"),
+    (.role(0), "role.excluded_roles", "roles[0].excludedRoles"),
+    (.assignment(1), "assignment.condition", "assignments[1].condition"),
+    (.assignment(1), "assignment.resource", "assignments[1].resource"),
+    (.assignment(1), "assignment.reason", "assignments[1].reason"),
   ])
   func membersByWhatTheServerCallsThem(_ part: FleetPart, _ theirs: String, _ ours: String) {
     #expect(FleetDocument.member(of: theirs, part) == ours)

@@ -35,13 +35,30 @@ import Testing
     tenant.database = FleetDatabase(connectionString: "postgres://h/db?x=y", username: "u")
     tenant.schemaName = "acme_1"
     tenant.tenantIdentifier = "0x1F"
-    tenant.roles = [FleetRole(id: "reader", title: "R", description: "d", permissions: ["a:*"])]
+    tenant.roles = [
+      FleetRole(id: "reader", title: "R", description: "d", permissions: ["a:*"]),
+      FleetRole(
+        id: "chief", deniedPermissions: ["*:delete", "b:c"], parents: ["reader", "tenant-viewer"],
+        excludedRoles: ["clerk"]),
+      FleetRole(id: "clerk", excludedRoles: ["chief"]),
+    ]
+    tenant.assignments = [
+      FleetAssignment(
+        subject: "user:al", role: "reader",
+        expireTime: GoogleProtobuf.Timestamp(seconds: 4_000_000_000), resource: "a/b c/*",
+        condition: "context.a == 'yes'\n  && true\n", reason: " no: # \u{FFFD}"),
+      FleetAssignment(subject: "user:al", role: "reader", resource: "a"),
+      FleetAssignment(subject: "user:al", role: "reader", condition: "true"),
+      FleetAssignment(subject: "user:al", role: "reader"),
+    ]
     let text = try FleetWriter.text(tenant)
     let (documents, problems) = try read(text + (try FleetWriter.text(FleetTenant(slug: "b"))))
     #expect(problems == [])
     let found = try #require(documents.first?.tenant)
     #expect(try FleetWriter.text(found) == text)
     #expect(found.message == tenant.message)
+    #expect(found.roles?.map(\.message) == tenant.roles?.map(\.message))
+    #expect(found.assignments?.map(\.message) == tenant.assignments?.map(\.message))
     #expect(found.displayName?.utf8.elementsEqual(tenant.displayName?.utf8 ?? "".utf8) == true)
     #expect(documents.map(\.tenant.slug) == ["acme", "b"])
     #expect(!text.unicodeScalars.contains("\u{202E}"))
@@ -85,6 +102,51 @@ import Testing
     #expect(documents.first?.line(of: "settings.a[0][9].z") == 7)
     #expect(documents.first?.line(of: "limits[0].name") == 12)
     #expect(documents.first?.line(of: "nothing") == 1)
+  }
+
+  @Test func rolesAndAssignmentsHaveLines() throws {
+    let (_, problems) = try read(
+      """
+      \(head)roles:
+      - id: a
+        deniedPermissions: [x]
+        parents: [A, a]
+        inherits: [b]
+      - id: b
+        parents:
+        - d
+      - id: c
+        parents: [b, other]
+      - id: d
+        parents: [c]
+      - id: e
+        parents: [d]
+      assignments:
+      - {subject: s, role: a, resource: 'x/*'}
+      - {subject: s, role: a, resource: x}
+      - {subject: s, role: a}
+      - {subject: s, role: a, resource: ''}
+      - {subject: s, role: a, resource: '*'}
+      - subject: s
+        role: b
+        condition: |
+          true
+            && missing
+      - {subject: s, role: c, condition: ''}
+      """)
+    #expect(
+      problems == [
+        "f:6: roles[0].deniedPermissions[0]: 'x' is not resource:action",
+        "f:7: roles[0].parents[0]: 'A' is not the id of a role",
+        "f:7: roles[0].parents[1]: another role is expected",
+        "f:8: roles[0].inherits: there is no such member",
+        "f:10: roles[1].parents: the role inherits from itself: b from d from c from b",
+        "f:20: assignments[1]: 's' has the role 'a' twice, for the same resources and condition",
+        "f:22: assignments[3].resource: TYPE, TYPE/PATH or TYPE/PATH/* is expected",
+        "f:23: assignments[4].resource: TYPE, TYPE/PATH or TYPE/PATH/* is expected",
+        "f:26: assignments[5].condition: 2:6: there is no 'missing'",
+        "f:29: assignments[6].condition: 1:1: found the end; expected a value",
+      ])
   }
 
   @Test func whatTheServerMeans() {

@@ -146,6 +146,10 @@ import Testing
     #expect(
       V1.CheckResponse(allowed: true, reason: .role, role: "editor").lines()
         == ["allowed: by the role editor"])
+    #expect(
+      V1.CheckResponse(reason: .denied, role: "suspended").lines()
+        == ["denied: the role suspended denies it"])
+    #expect(V1.CheckResponse(reason: .denied).lines() == ["denied: a role denies it"])
     // The zero value denies.
     #expect(V1.CheckResponse().lines() == ["denied"])
   }

@@ -120,6 +120,86 @@ import Testing
     #expect(throws: UsageError.self) { try UpdateRoleCommand.parse(["acme", "editor"]).request() }
   }
 
+  @Test func rolesAreReplacedListByList() throws {
+    let request = try UpdateRoleCommand.parse([
+      "acme", "editor", "--deny", "doc:*", "--parent", "reader", "--parent", "writer",
+      "--unset-exclusions", "--unset-permissions",
+    ]).request()
+    #expect(
+      request.updateMask?.paths == [
+        "permissions", "denied_permissions", "parents", "excluded_roles",
+      ])
+    #expect(
+      request.role
+        == V1.Role(
+          name: "tenants/acme/roles/editor", deniedPermissions: ["doc:*"],
+          parents: ["reader", "writer"]))
+    for both in [
+      ["--deny", "a:b", "--unset-denials"], ["--parent", "a", "--unset-parents"],
+      ["--exclude", "a", "--unset-exclusions"], ["--permission", "a:b", "--unset-permissions"],
+    ] {
+      #expect(throws: UsageError.self) {
+        try UpdateRoleCommand.parse(["acme", "editor"] + both).request()
+      }
+    }
+  }
+
+  @Test func assignmentsOfSomeResourcesAndUnderConditions() throws {
+    let arguments = ["acme", "user:a", "editor", "--resource", "doc/7", "--reason", "on call"]
+    let request = try AssignRoleCommand.parse(arguments + ["--condition", "context.x == 1.0"])
+      .request(now: 0)
+    #expect(
+      request.assignment
+        == V1.RoleAssignment(
+          subject: "user:a", role: "editor", resource: "doc/7", condition: "context.x == 1.0",
+          reason: "on call"))
+    let both = try AssignRoleCommand.parse(
+      arguments + ["--condition", "true", "--condition-file", "/dev/null"])
+    #expect(throws: UsageError.self) { try both.request(now: 0) }
+    // Whoever forgets to write one would give the role for always.
+    let empty = try AssignRoleCommand.parse(arguments + ["--condition-file", "/dev/null"])
+    #expect(throws: UsageError.self) { try empty.request(now: 0) }
+  }
+
+  @Test func oneOfSeveralAssignments() throws {
+    let held = ["", "doc", "doc/7"].map { V1.RoleAssignment(name: "t/\($0.count)", resource: $0) }
+    #expect(try UnassignRoleCommand.one(of: [], nil) == nil)
+    #expect(try UnassignRoleCommand.one(of: held, "")?.name == "t/0")
+    #expect(try UnassignRoleCommand.one(of: held, "doc/7")?.name == "t/5")
+    #expect(try UnassignRoleCommand.one(of: held, "other") == nil)
+    #expect(throws: UsageError("the subject has the role 3 times: name one of 0, 3, 5")) {
+      try UnassignRoleCommand.one(of: held, nil)
+    }
+  }
+
+  @Test func attributesAreObjects() throws {
+    let request = try CheckCommand.parse([
+      "acme", "user:a", "doc:read", "--resource", "7", "--subject-attributes", #"{"team": "x"}"#,
+      "--resource-attributes", "{}", "--context", #"{"a": [1, {"b": null}]}"#,
+    ]).request()
+    #expect(request.resource == "7")
+    #expect(
+      request.attributes
+        == V1.CheckAttributes(
+          subject: ["team": "x"], resource: [:],
+          context: ["a": .array([.number(1), .object(["b": .null])])]))
+    #expect(try CheckCommand.parse(["acme", "user:a", "doc:read"]).request().attributes == nil)
+    for wrong in ["", "[]", "1", "{", #"{"a": 1, "a": 2}"#, "{} {}"] {
+      let command = try CheckCommand.parse(["acme", "user:a", "doc:read", "--context", wrong])
+      #expect(throws: UsageError.self, "\(wrong)") { try command.request() }
+    }
+  }
+
+  @Test func batchesNameResources() throws {
+    let items = try BatchFile(parsing: "user:a doc:read 7\n user:b  doc:read\n").items
+    #expect(
+      items == [
+        V1.BatchCheckItem(subject: "user:a", permission: "doc:read", resource: "7"),
+        V1.BatchCheckItem(subject: "user:b", permission: "doc:read"),
+      ])
+    #expect(throws: UsageError.self) { try BatchFile(parsing: "user:a doc:read 7 8") }
+  }
+
   @Test func assignment() throws {
     let request = try AssignRoleCommand.parse(["acme", "user:a", "editor", "--expires-in", "2h"])
       .request(now: 1_000)
@@ -170,13 +250,16 @@ import Testing
 
   @Test(arguments: [
     ["acme"], ["acme", "user:a"], ["acme", "user:a", "doc:read", "--batch", "f"],
-    ["acme", "user:a", "--batch", "f"],
+    ["acme", "user:a", "--batch", "f"], ["acme", "--resource", "7", "--batch", "f"],
   ])
   func checkRefused(arguments: [String]) {
     #expect(throws: (any Error).self) { try CheckCommand.parse(arguments) }
   }
 
-  @Test(arguments: [["acme"], ["acme", "id", "--role", "r"], ["acme", "--role", "r"]])
+  @Test(arguments: [
+    ["acme"], ["acme", "id", "--role", "r"], ["acme", "--role", "r"],
+    ["acme", "id", "--resource", "r"],
+  ])
   func unassignRefused(arguments: [String]) {
     #expect(throws: (any Error).self) { try UnassignRoleCommand.parse(arguments) }
   }

@@ -1,7 +1,25 @@
 import ArgumentParser
 import Foundation
+import Tenancy
 import TenancyRPC
 import TenancyWire
+
+/// When an assignment holds.
+struct ConditionOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("When it holds, in CEL.", valueName: "expression"))
+  var condition = ""
+  @Option(help: ArgumentHelp("A file that has the condition; - for stdin.", valueName: "file"))
+  var conditionFile: String?
+
+  func text() throws(UsageError) -> String {
+    guard let conditionFile else { return condition }
+    guard condition.isEmpty else {
+      throw UsageError("--condition and --condition-file contradict each other")
+    }
+    // Without the newline that editors put behind it; one that says nothing would hold always.
+    return try InputFile.secret(conditionFile)
+  }
+}
 
 struct AssignRoleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,6 +32,10 @@ struct AssignRoleCommand: AsyncParsableCommand {
     help: ArgumentHelp("Ends by itself: 90m, 8h, 30d.", valueName: "time"),
     transform: TimeSpan.init(parsing:))
   var expiresIn: TimeSpan?
+  @Option(help: "Of which resources: TYPE, TYPE/PATH, or TYPE/PATH/* for what is below.")
+  var resource = ""
+  @OptionGroup var when: ConditionOptions
+  @Option(help: "Why, for people.") var reason = ""
   @OptionGroup var trial: DryRunOptions
   @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
@@ -24,7 +46,8 @@ struct AssignRoleCommand: AsyncParsableCommand {
       parent: try tenant.name(),
       assignment: V1.RoleAssignment(
         subject: subject, role: role,
-        expireTime: expiresIn.map { GoogleProtobuf.Timestamp(seconds: now + $0.seconds) }),
+        expireTime: expiresIn.map { GoogleProtobuf.Timestamp(seconds: now + $0.seconds) },
+        resource: resource, condition: try when.text(), reason: reason),
       validateOnly: trial.dryRun, requestId: repetition.requestID)
   }
 
@@ -40,19 +63,22 @@ struct AssignRoleCommand: AsyncParsableCommand {
 struct UnassignRoleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unassign", abstract: "Takes a role from somebody.",
-    discussion: "Either the assignment's id, or --subject and --role.")
+    discussion: """
+      Either the assignment's id, or --subject and --role, with --resource where the subject has the role several times.
+      """)
 
   @OptionGroup var tenant: TenantArgument
   @Argument(help: "The assignment's id.") var assignment: String?
   @Option(help: "Who has the role.") var subject: String?
   @Option(help: "The role's id.") var role: String?
+  @Option(help: "Of which resources it is held, as the list shows it.") var resource: String?
   @OptionGroup var trial: DryRunOptions
   @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func validate() throws {
-    let byID = assignment != nil && subject == nil && role == nil
+    let byID = assignment != nil && subject == nil && role == nil && resource == nil
     let byContent = assignment == nil && subject != nil && role != nil
     guard byID || byContent else {
       throw ValidationError("Give the assignment's id, or --subject and --role.")
@@ -80,7 +106,7 @@ struct UnassignRoleCommand: AsyncParsableCommand {
     output.show(response, done: trial.done("deleted \(name)"))
   }
 
-  /// The server lets a subject have a role once at most; pages before it may be empty.
+  /// - Throws: `UsageError` where there are several: which is meant, is not guessed. Pages may be empty.
   private func find(in tenant: String, _ connection: Connection) async throws -> String? {
     func page(_ token: String) async throws -> (items: [V1.RoleAssignment], next: String) {
       let page = try await connection.authorization.listRoleAssignments(
@@ -90,7 +116,21 @@ struct UnassignRoleCommand: AsyncParsableCommand {
       return (page.assignments, page.nextPageToken)
     }
     let (items, next) = try await page("")
-    return try await PageOptions.follow(items, next, page).items.first?.name
+    return try Self.one(of: try await PageOptions.follow(items, next, page).items, resource)?.name
+  }
+
+  /// The one of these that is of a resource; nil of any.
+  static func one(
+    of found: [V1.RoleAssignment], _ resource: String?
+  ) throws(UsageError) -> V1.RoleAssignment? {
+    let meant = found.filter { one in
+      resource.map { one.resource.hasSameBytes(as: $0) } ?? true
+    }
+    guard meant.count <= 1 else {
+      let ids = meant.map { ResourceName.last($0.name) }.joined(separator: ", ")
+      throw UsageError("the subject has the role \(meant.count) times: name one of \(ids)")
+    }
+    return meant.first
   }
 }
 

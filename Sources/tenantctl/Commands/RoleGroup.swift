@@ -20,6 +20,22 @@ struct RoleArguments: ParsableArguments {
   func name() throws(UsageError) -> String { try ResourceName.role(role, in: tenant.tenant) }
 }
 
+/// What a role does: all of it from now on.
+struct RoleContentOptions: ParsableArguments {
+  @Option(help: "resource:action, either may be *. May be repeated.") var permission: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "What who has it may not do, whatever other roles allow; as --permission.",
+      valueName: "permission"))
+  var deny: [String] = []
+  @Option(help: ArgumentHelp("A role that it inherits from. May be repeated.", valueName: "role"))
+  var parent: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "A role that nobody may have beside it. May be repeated.", valueName: "role"))
+  var exclude: [String] = []
+}
+
 struct CreateRoleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Creates a role.")
@@ -27,7 +43,7 @@ struct CreateRoleCommand: AsyncParsableCommand {
   @OptionGroup var role: RoleArguments
   @Option(help: "Its name for people.") var title = ""
   @Option(help: "What it is for.") var description = ""
-  @Option(help: "resource:action, either may be *. May be repeated.") var permission: [String] = []
+  @OptionGroup var content: RoleContentOptions
   @OptionGroup var trial: DryRunOptions
   @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
@@ -36,7 +52,9 @@ struct CreateRoleCommand: AsyncParsableCommand {
   func run() async throws {
     let request = V1.CreateRoleRequest(
       parent: try role.tenant.name(), roleId: role.role,
-      role: V1.Role(title: title, description: description, permissions: permission),
+      role: V1.Role(
+        title: title, description: description, permissions: content.permission,
+        deniedPermissions: content.deny, parents: content.parent, excludedRoles: content.exclude),
       validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
@@ -88,12 +106,19 @@ struct ListRolesCommand: AsyncParsableCommand {
 struct UpdateRoleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "update", abstract: "Changes a role.",
-    discussion: "--permission replaces all permissions; see also add-permission.")
+    discussion: """
+      --permission replaces all permissions, see also add-permission; so do --deny, --parent and --exclude with what
+      they name.
+      """)
 
   @OptionGroup var role: RoleArguments
   @Option(help: "Its new name for people.") var title: String?
   @Option(help: "What it is for.") var description: String?
-  @Option(help: "All its permissions from now on. May be repeated.") var permission: [String] = []
+  @OptionGroup var content: RoleContentOptions
+  @Flag(help: "Takes all permissions from it.") var unsetPermissions = false
+  @Flag(help: "It denies nothing any more.") var unsetDenials = false
+  @Flag(help: "It inherits from no role any more.") var unsetParents = false
+  @Flag(help: "It excludes no role any more.") var unsetExclusions = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
   @OptionGroup var repetition: RepetitionOptions
@@ -111,12 +136,23 @@ struct UpdateRoleCommand: AsyncParsableCommand {
       change.description = description
       paths.append("description")
     }
-    if !permission.isEmpty {
-      change.permissions = permission
-      paths.append("permissions")
+    (change.permissions, change.deniedPermissions) = (content.permission, content.deny)
+    (change.parents, change.excludedRoles) = (content.parent, content.exclude)
+    for (path, wanted, unsets) in [
+      ("permissions", content.permission, unsetPermissions),
+      ("denied_permissions", content.deny, unsetDenials),
+      ("parents", content.parent, unsetParents),
+      ("excluded_roles", content.exclude, unsetExclusions),
+    ] where unsets || !wanted.isEmpty {
+      guard !unsets || wanted.isEmpty else {
+        throw UsageError("\(path) can't be both set and unset")
+      }
+      paths.append(path)
     }
     guard !paths.isEmpty else {
-      throw UsageError("nothing to change: give --title, --description or --permission")
+      throw UsageError(
+        "nothing to change: give --title, --description, --permission, --deny, --parent, --exclude or what to unset"
+      )
     }
     return V1.UpdateRoleRequest(
       role: change, updateMask: GoogleProtobuf.FieldMask(paths: paths), validateOnly: trial.dryRun,

@@ -10,33 +10,41 @@ struct FleetAssignment: Sendable {
   var role: String
   /// When it ends by itself; nil: never.
   var expireTime: GoogleProtobuf.Timestamp?
-
-  init(subject: String, role: String, expireTime: GoogleProtobuf.Timestamp? = nil) {
-    self.subject = subject
-    self.role = role
-    self.expireTime = expireTime
-  }
-
-  /// - Parameter tenant: whose it is.
-  init(_ assignment: V1.RoleAssignment, of tenant: V1.Tenant) {
-    self.init(
-      subject: Self.portable(assignment.subject, of: tenant),
-      role: ResourceName.last(assignment.role), expireTime: assignment.expireTime)
-  }
+  /// Of which resources, as the server has it; empty: of all.
+  var resource = ""
+  /// Empty: always.
+  var condition = ""
+  /// For people.
+  var reason = ""
 
   var message: V1.RoleAssignment {
-    V1.RoleAssignment(subject: subject, role: role, expireTime: expireTime)
+    V1.RoleAssignment(
+      subject: subject, role: role, expireTime: expireTime, resource: resource,
+      condition: condition, reason: reason)
   }
 
-  /// Whom and what: a subject has a role once. Bytes, for texts that are canonically equivalent are not the same.
-  var key: [UInt8] { Array("\(role) \(subject)".utf8) }
+  /// Whom and what, where and when: a subject has a role once for the same resources and condition. Bytes, for texts that
+  /// are canonically equivalent are not the same.
+  var key: [UInt8] {
+    [role, subject, resource, condition].flatMap { Array("\($0.utf8.count) \($0)".utf8) }
+  }
+
+  /// Whether it ends later than another does.
+  func isLonger(than other: Self) -> Bool {
+    guard let end = other.expireTime else { return false }
+    return expireTime.map { ($0.seconds, $0.nanos) > (end.seconds, end.nanos) } ?? true
+  }
 
   func isOver(at now: Date) -> Bool {
     expireTime.map { Double($0.seconds) <= now.timeIntervalSince1970 } ?? false
   }
 
   /// What it is called where it changes.
-  var field: String { "assignments.\(role).\(subject)" }
+  var field: String {
+    "assignments.\(role).\(subject)" + (resource.isEmpty ? "" : " of \(resource)")
+      + (condition.isEmpty ? "" : " if \(condition)")
+  }
+
   var ending: String {
     guard let expireTime else { return JSONValue.string("without end").text() }
     return expireTime.json().text()
@@ -54,6 +62,16 @@ struct FleetAssignment: Sendable {
     else { return subject }
     parts[4] = tenant.slug  // In range: there are five at least.
     return parts.joined(separator: "/")
+  }
+}
+
+extension FleetAssignment {
+  /// - Parameter tenant: whose it is.
+  init(_ assignment: V1.RoleAssignment, of tenant: V1.Tenant) {
+    self.init(
+      subject: Self.portable(assignment.subject, of: tenant),
+      role: ResourceName.last(assignment.role), expireTime: assignment.expireTime,
+      resource: assignment.resource, condition: assignment.condition, reason: assignment.reason)
   }
 }
 
@@ -128,7 +146,7 @@ struct TenantAccess: Sendable {
 enum AssignmentChange: Equatable {
   case create(V1.RoleAssignment, at: Int)
   /// In one: at no moment is the subject without the role.
-  case replace(V1.RoleAssignment, at: Int)
+  case replace(V1.RoleAssignment, at: Int, isLonger: Bool = false)
   case delete(name: String, subject: String, role: String, AssignmentEnd)
 }
 
@@ -184,13 +202,17 @@ extension FleetChanges {
       guard let old else {
         assignments.append(.create(one.message, at: at))
         fields.append(FieldChange(field: one.field, from: nil, to: one.ending))
+        noteReason(of: one, from: "")
         continue
       }
-      guard old.expireTime != one.expireTime else { continue }
-      assignments.append(.replace(one.message, at: at))
-      let before = FleetAssignment(
-        subject: one.subject, role: one.role, expireTime: old.expireTime)
-      fields.append(FieldChange(field: one.field, from: before.ending, to: one.ending))
+      let before = FleetAssignment(old, of: tenant ?? V1.Tenant())
+      let isMoved = before.expireTime != one.expireTime
+      guard isMoved || !before.reason.hasSameBytes(as: one.reason) else { continue }
+      assignments.append(.replace(one.message, at: at, isLonger: one.isLonger(than: before)))
+      if isMoved {
+        fields.append(FieldChange(field: one.field, from: before.ending, to: one.ending))
+      }
+      noteReason(of: one, from: before.reason)
     }
     guard prunes else { return }
     for old in there.values.sorted(by: { $0.name < $1.name }) {
@@ -214,9 +236,18 @@ extension FleetChanges {
     _ old: V1.RoleAssignment, _ known: FleetAssignment, _ why: AssignmentEnd
   ) {
     assignments.append(.delete(name: old.name, subject: known.subject, role: known.role, why))
-    let before = FleetAssignment(
-      subject: known.subject, role: known.role, expireTime: old.expireTime)
+    var before = known
+    before.expireTime = old.expireTime
     fields.append(FieldChange(field: known.field, from: before.ending, to: nil))
+  }
+
+  private mutating func noteReason(of one: FleetAssignment, from old: String) {
+    func text(_ reason: String) -> String? {
+      reason.isEmpty ? nil : JSONValue.string(reason).text()
+    }
+    if one.reason.hasSameBytes(as: old) { return }
+    fields.append(
+      FieldChange(field: "\(one.field).reason", from: text(old), to: text(one.reason)))
   }
 
   /// Whatever differs, all of them are sent.
@@ -272,40 +303,5 @@ extension FieldChange {
   /// Whether it is changed by a request of its own.
   var isBesideTheTenant: Bool {
     isOfAuthentication || field.hasPrefix("roles.") || field.hasPrefix("assignments.")
-  }
-}
-
-extension FleetWrite {
-  init(_ change: AssignmentChange, in tenant: String) {
-    self =
-      switch change {
-      case .create(let assignment, let at):
-        .assign(V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment), at: at)
-      case .replace(let assignment, let at):
-        .assign(
-          V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment, replace: true),
-          at: at)
-      case .delete(let name, _, _, let why):
-        .unassign(V1.DeleteRoleAssignmentRequest(name: name), isDeclared: why == .declared)
-      }
-  }
-
-  /// As they are sent: of what is declared, what takes away before what gives; what goes last of all, and roles behind
-  /// those who had them.
-  static func inOrder(_ writes: [FleetWrite]) -> [FleetWrite] {
-    (0...lastTurn).flatMap { turn in writes.filter { $0.turn == turn } }
-  }
-
-  private static let lastTurn = 6
-  private var turn: Int {
-    switch self {
-    case .create, .update: 0
-    case .unassign(_, isDeclared: true): 1
-    case .authenticate: 2
-    case .createRole, .updateRole: 3
-    case .assign: 4
-    case .delete, .unassign: 5
-    case .deleteRole: Self.lastTurn
-    }
   }
 }

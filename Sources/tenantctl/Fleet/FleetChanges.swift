@@ -23,6 +23,13 @@ struct FleetChanges {
   var assignments: [AssignmentChange] = []
   /// Ids of roles that somebody has afterwards, as far as that is known.
   var heldRoles: Set<String> = []
+  /// Roles that change, by their ids: as they are, and as they are to be.
+  private(set) var updated: [String: (old: FleetRole, new: FleetRole)] = [:]
+  /// As the server has them, by their ids.
+  private(set) var formerRoles: [String: FleetRole] = [:]
+  private(set) var formerFamilies = FleetFamilies()
+  /// As they are to be; until all is done, those that go are there, too.
+  private(set) var families = FleetFamilies()
   /// All of them, if any changes.
   var authentication: V1.AuthenticationSettings?
 
@@ -40,6 +47,7 @@ struct FleetChanges {
   /// Of a tenant that does not exist.
   init(creating tenant: FleetTenant) {
     compare(tenant, with: FleetTenant(slug: tenant.slug))
+    families = FleetFamilies(tenant.roles ?? [])
     for (at, role) in (tenant.roles ?? []).enumerated() { create(role, at) }
     compare(tenant.assignments ?? [], with: [], of: nil, prunes: false)
     if let wanted = tenant.authentication { compare(wanted, with: V1.AuthenticationSettings()) }
@@ -55,6 +63,10 @@ struct FleetChanges {
         region: tenant.region ?? former?.region ?? "",
         cluster: tenant.cluster ?? former?.cluster ?? "")
     }
+    let former = (access.roles ?? []).filter { !$0.builtIn }.map { FleetRole($0) }
+    formerRoles = Dictionary(former.map { ($0.id, $0) }) { first, _ in first }
+    formerFamilies = FleetFamilies(former)
+    families = FleetFamilies((tenant.roles ?? []) + former)
     if let wanted = tenant.roles { compare(wanted, with: access.roles ?? [], prunes: prunes) }
     if let wanted = tenant.assignments {
       compare(wanted, with: access.assignments ?? [], of: current, prunes: prunes)
@@ -229,6 +241,9 @@ struct FleetChanges {
       FieldChange(
         field: "roles.\(role.id)", from: nil,
         to: JSONValue.array(role.permissions.map { .string($0) }).text()))
+    for (member, wanted) in role.lists where member != "permissions" && !wanted.isEmpty {
+      list("roles.\(role.id).\(member)", nil, wanted)
+    }
   }
 
   private mutating func compare(_ wanted: [FleetRole], with former: [V1.Role], prunes: Bool) {
@@ -248,33 +263,29 @@ struct FleetChanges {
         FieldChange(
           field: "roles.\(ResourceName.last(role.name))",
           from: JSONValue.array(role.permissions.map { .string($0) }).text(), to: nil))
+      let former = FleetRole(role)
+      for (member, before) in former.lists where member != "permissions" && !before.isEmpty {
+        list("roles.\(former.id).\(member)", before, [])
+      }
     }
   }
 
   private mutating func update(_ role: FleetRole, from old: V1.Role, _ at: Int) {
     var message = V1.Role(name: old.name, etag: old.etag)
-    var changed: [String] = []
+    let former = FleetRole(old)
+    let changed = role.put(into: &message, since: former)
+    if changed.isEmpty { return }
+    roles.append(.update(message, paths: changed, at: at))
+    updated[role.id] = (former, role)
     let field = "roles.\(role.id)"
-    if !role.title.hasSameBytes(as: old.title) {
-      message.title = role.title
-      changed.append("title")
+    for (member, from, to) in [
+      ("title", old.title, role.title), ("description", old.description, role.description),
+    ] where changed.contains(member) {
       fields.append(
-        FieldChange(
-          field: "\(field).title", from: Self.quoted(old.title), to: Self.quoted(role.title)))
+        FieldChange(field: "\(field).\(member)", from: Self.quoted(from), to: Self.quoted(to)))
     }
-    if !role.description.hasSameBytes(as: old.description) {
-      message.description = role.description
-      changed.append("description")
-      fields.append(
-        FieldChange(
-          field: "\(field).description", from: Self.quoted(old.description),
-          to: Self.quoted(role.description)))
+    for (before, after) in zip(former.lists, role.lists) where Set(before.list) != Set(after.list) {
+      list("\(field).\(after.member)", before.list, after.list)
     }
-    if Set(role.permissions) != Set(old.permissions) {
-      message.permissions = role.permissions
-      changed.append("permissions")
-      list("\(field).permissions", old.permissions, role.permissions)
-    }
-    if !changed.isEmpty { roles.append(.update(message, paths: changed, at: at)) }
   }
 }

@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// What applying files would do, or has done, to one tenant.
@@ -28,6 +29,11 @@ struct PlannedTenant: Sendable {
     self.slug = slug
     self.source = source
     self.action = action
+  }
+
+  /// Notes what this side refuses.
+  mutating func refuse(_ message: String) {
+    refusals.append(FleetRefusal(RPCStatus(.failedPrecondition, message), source: source))
   }
 
   /// As it is where nothing is deleted, since not all is well.

@@ -67,21 +67,27 @@ enum FleetPart: Equatable {
     case .role(let at):
       guard field.hasPrefix("role") else { return nil }
       let rest = field.dropFirst("role".count)
-      return rest == "_id" ? "roles[\(at)].id" : "roles[\(at)]\(rest)"
+      return rest == "_id" ? "roles[\(at)].id" : "roles[\(at)]\(Self.camelCase(rest))"
     case .assignment(let at):
       switch field {
       case "assignment.subject": return "assignments[\(at)].subject"
       case "assignment.role": return "assignments[\(at)].role"
+      case "assignment.resource": return "assignments[\(at)].resource"
+      case "assignment.condition": return "assignments[\(at)].condition"
+      case "assignment.reason": return "assignments[\(at)].reason"
       case "assignment.expire_time": return "assignments[\(at)].expires"
       default: return nil
       }
     case .authentication:
       guard field.hasPrefix("settings") else { return nil }
-      var words = field.dropFirst("settings".count).split(separator: "_").map(String.init)[...]
-      let first = words.popFirst() ?? ""
-      return "authentication" + first
-        + words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+      return "authentication" + Self.camelCase(field.dropFirst("settings".count))
     }
+  }
+
+  private static func camelCase(_ field: Substring) -> String {
+    var words = field.split(separator: "_").map(String.init)[...]
+    let first = words.popFirst() ?? ""
+    return first + words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
   }
 }
 

@@ -14,9 +14,24 @@ extension FleetReader {
         if let role, !assignment.role.isEmpty, !RoleCommands.isRoleID(assignment.role) {
           role.complain("the id of a role: 1 to 63 of a-z, 0-9 and '-', starting with a letter")
         }
+        // What is refused of it is no reason to take it for another.
+        var isKnown = true
+        func take(_ name: String, _ read: (FleetNode) -> String?) -> String {
+          guard let node = values.removeValue(forKey: name) else { return "" }
+          guard let text = read(node) else {
+            isKnown = false
+            return ""
+          }
+          return text
+        }
+        assignment.resource = take("resource") { $0.resource() }
+        assignment.condition = take("condition") { $0.condition() }
+        assignment.reason = values.removeValue(forKey: "reason")?.text() ?? ""
         assignment.expireTime = values.removeValue(forKey: "expires")?.moment()
-        if !seen.insert(assignment.key).inserted {
-          element.complain("'\(assignment.subject)' has the role '\(assignment.role)' twice")
+        if isKnown, !seen.insert(assignment.key).inserted {
+          element.complain(
+            "'\(assignment.subject)' has the role '\(assignment.role)' twice, for the same resources and condition"
+          )
         }
         return assignment
       }
@@ -37,6 +52,21 @@ extension FleetReader {
 }
 
 extension FleetNode {
+  /// Of which resources an assignment is, as the server has it. One that is empty would be of all: who means that says
+  /// nothing.
+  func resource() -> String? {
+    guard let text = text() else { return nil }
+    return ResourceScope(parsing: text)?.text
+      ?? refuse("TYPE, TYPE/PATH or TYPE/PATH/* is expected")
+  }
+
+  /// Judged as the server does, for nobody can ask it about tenants that do not exist yet.
+  func condition() -> String? {
+    guard let text = text() else { return nil }
+    if let problem = PolicyConditions.problem(with: text) { return refuse(problem) }
+    return text
+  }
+
   /// RFC 3339, with nanoseconds at most.
   func moment() -> GoogleProtobuf.Timestamp? {
     guard let text = text() else { return nil }

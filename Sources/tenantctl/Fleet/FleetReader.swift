@@ -186,34 +186,4 @@ struct FleetReader {
         username: values.removeValue(forKey: "username")?.text() ?? "")
     }
   }
-
-  /// Roles are judged here as far as can be: of a tenant that does not exist yet, the server can't be asked.
-  private func roles(_ node: FleetNode) -> [FleetRole]? {
-    var seen: Set<String> = []
-    return node.list { element in
-      part(element, needing: ["id"]) { values in
-        let idNode = values.removeValue(forKey: "id")
-        var role = FleetRole(id: idNode?.text() ?? "")
-        if let idNode, !role.id.isEmpty {
-          if !RoleCommands.isRoleID(role.id) {
-            idNode.complain("1 to 63 of a-z, 0-9 and '-', starting with a letter")
-          }
-          if !seen.insert(role.id).inserted {
-            idNode.complain("the role '\(role.id)' is there twice")
-          }
-        }
-        role.title = values.removeValue(forKey: "title")?.text() ?? ""
-        role.description = values.removeValue(forKey: "description")?.text() ?? ""
-        let permissions = values.removeValue(forKey: "permissions")?.list { node -> String? in
-          guard let text = node.text() else { return nil }
-          guard Permission(parsing: text) != nil else {
-            return node.refuse("'\(text)' is not resource:action")
-          }
-          return text
-        }
-        role.permissions = Set(permissions ?? []).sorted()
-        return role
-      }
-    }
-  }
 }

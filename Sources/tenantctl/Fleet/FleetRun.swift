@@ -82,32 +82,7 @@ struct FleetRun: Sendable {
         fields.removeAll { !$0.isBesideTheTenant }
       }
     }
-    for change in changes.roles {
-      let write: FleetWrite =
-        switch change {
-        case .create(let role, let id, let at):
-          .createRole(V1.CreateRoleRequest(parent: current.name, roleId: id, role: role), at: at)
-        case .update(let role, let paths, let at):
-          .updateRole(
-            V1.UpdateRoleRequest(
-              role: role, updateMask: GoogleProtobuf.FieldMask(paths: paths)), at: at)
-        case .delete(let name, let etag):
-          .deleteRole(
-            V1.DeleteRoleRequest(name: name, etag: etag),
-            isFree: changes.frees(ResourceName.last(name)))
-        }
-      if try await isTaken(write, &planned) { planned.writes.append(write) }
-      if case .delete(let name, _) = change, planned.refusals.isEmpty,
-        changes.heldRoles.contains(ResourceName.last(name))
-      {
-        planned.refusals.append(
-          FleetRefusal(
-            RPCStatus(
-              .failedPrecondition,
-              "the role '\(ResourceName.last(name))' is left out, but somebody is to have it"),
-            source: planned.source))
-      }
-    }
+    try await planRoles(changes, of: current, &planned)
     try await planAssignments(changes, of: current, &planned)
     if let settings = changes.authentication {
       let write = FleetWrite.authenticate(
@@ -125,18 +100,56 @@ struct FleetRun: Sendable {
     planned.action = fields.isEmpty ? .keep : .update
   }
 
+  private func planRoles(
+    _ changes: FleetChanges, of current: V1.Tenant, _ planned: inout PlannedTenant
+  ) async throws {
+    let ours = planned.source?.tenant.roles
+    let circle = changes.families.circle
+    if !circle.isEmpty {
+      planned.refuse("a role would inherit from itself: \(circle.joined(separator: " from "))")
+    }
+    for role in changes.roleWrites(in: current.name) {
+      var tolerated = changes.endsExclusions ? Self.rolesExcluded : nil
+      if case .delete(let name, _) = role.change {
+        let id = ResourceName.last(name)
+        if let other = changes.named(id, by: ours) {
+          planned.refuse("the role '\(id)' is left out, but '\(other.id)' names it")
+          continue
+        }
+        // Those that name it now do so no longer when it goes.
+        if changes.named(id, by: Array(changes.formerRoles.values)) != nil {
+          tolerated = "ROLE_IN_USE"
+        }
+      }
+      if let asked = role.asked, !(try await isTaken(asked, &planned, tolerating: tolerated)) {
+        continue
+      }
+      planned.writes += role.writes
+      if case .delete(let name, _) = role.change,
+        changes.heldRoles.contains(ResourceName.last(name)), planned.refusals.isEmpty
+      {
+        planned.refuse(
+          "the role '\(ResourceName.last(name))' is left out, but somebody is to have it")
+      }
+    }
+  }
+
+  private static let rolesExcluded = "ROLES_EXCLUDED"
+
   /// Who gets a role that is yet to be made can't be asked about.
   private func planAssignments(
     _ changes: FleetChanges, of tenant: V1.Tenant, _ planned: inout PlannedTenant
   ) async throws {
     let new = changes.newRoles
     for change in changes.assignments {
-      let write = FleetWrite(change, in: tenant.name)
+      let write = changes.write(change, in: tenant.name)
       if let refusal = change.refusal(to: caller, of: tenant) {
         planned.refusals.append(FleetRefusal(refusal, source: planned.source))
       } else if case .create(let assignment, _) = change, new.contains(assignment.role) {
         planned.writes.append(write)
-      } else if try await isTaken(write, &planned) {
+      } else if try await isTaken(
+        write, &planned, tolerating: changes.endsExclusions ? Self.rolesExcluded : nil)
+      {
         planned.writes.append(write)
       }
     }
@@ -151,17 +164,25 @@ struct FleetRun: Sendable {
     let request = V1.CreateTenantRequest(
       tenant: tenant.message, requestId: try FleetWrite.requestID(of: tenant))
     if try await isTaken(.create(request), &planned) { planned.writes.append(.create(request)) }
-    for case .create(let role, let id, let at) in changes.roles {
-      planned.writes.append(
-        .createRole(
-          V1.CreateRoleRequest(parent: "tenants/\(tenant.slug)", roleId: id, role: role), at: at))
+    let name = "tenants/\(tenant.slug)"
+    planned.writes += changes.roleWrites(in: name).flatMap(\.writes)
+    planned.writes += changes.assignments.map { changes.write($0, in: name) }
+    let new = changes.newRoles
+    for (at, role) in (tenant.roles ?? []).enumerated() {
+      for (member, names) in [("parents", role.parents), ("excludedRoles", role.excludedRoles)] {
+        for other in names where !new.contains(other) {
+          if RoleCommands.isBuiltIn(role: other) { continue }
+          let line = document.line(of: "roles[\(at)].\(member)")
+          planned.refuse(
+            "\(document.file):\(line): roles[\(at)].\(member): there is no role '\(other)'")
+        }
+      }
     }
-    planned.writes += changes.assignments.map { FleetWrite($0, in: "tenants/\(tenant.slug)") }
     if let settings = changes.authentication {
       planned.writes.append(
         .authenticate(
           V1.SetAuthenticationSettingsRequest(
-            parent: "tenants/\(tenant.slug)", settings: settings),
+            parent: name, settings: settings),
           from: V1.AuthenticationSettings()))
     }
     planned.writes = FleetWrite.inOrder(planned.writes)
@@ -169,11 +190,14 @@ struct FleetRun: Sendable {
   }
 
   /// Whether the server would do it and something would change.
+  /// - Parameter reason: for which it may refuse now, and not when it is done.
   private func isTaken(
-    _ write: FleetWrite, _ planned: inout PlannedTenant
+    _ write: FleetWrite, _ planned: inout PlannedTenant, tolerating reason: String? = nil
   ) async throws -> Bool {
     do {
       return try await Self.patiently { try await write.validate(connection) }
+    } catch let status as RPCStatus where reason != nil && status.errorInfo?.reason == reason {
+      return true
     } catch let status as RPCStatus {
       planned.refusals.append(try refusal(status, planned.source, write.part))
       return false
@@ -257,9 +281,10 @@ struct FleetRun: Sendable {
         tenant.outcome = .notTried
         return tenant
       }
+      var etags: [String: String] = [:]
       for write in writes {
         do {
-          try await Self.patiently { try await write.carryOut(connection) }
+          try await Self.patiently { try await write.carryOut(connection, &etags) }
         } catch let status as RPCStatus {
           tenant.refusals = [FleetRefusal(status, source: tenant.source, write.part)]
           tenant.outcome = .failed

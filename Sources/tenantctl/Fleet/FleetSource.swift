@@ -70,6 +70,13 @@ extension FleetSource {
     if wanted.roles != nil { access.roles = try await roles(of: tenant) }
     if wanted.assignments != nil {
       access.assignments = try await assignments(of: tenant)
+      if access.roles == nil {
+        do {
+          access.roles = try await roles(of: tenant)
+        } catch let status as RPCStatus where status.code == .permissionDenied {
+          // They show but which assignments take away, and come first.
+        }
+      }
     } else if prunes, let roles = access.roles, wanted.leavesOut(roles) {
       do {
         access.assignments = try await assignments(of: tenant)

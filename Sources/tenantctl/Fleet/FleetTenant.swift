@@ -38,19 +38,65 @@ struct FleetRole: Sendable {
   var id: String
   var title = ""
   var description = ""
-  /// Sorted, without repeats.
+  /// Sorted, without repeats, as the lists below.
   var permissions: [String] = []
+  var deniedPermissions: [String] = []
+  /// Ids of roles.
+  var parents: [String] = []
+  var excludedRoles: [String] = []
 }
 
 extension FleetRole {
   init(_ role: V1.Role) {
     self.init(
       id: ResourceName.last(role.name), title: role.title, description: role.description,
-      permissions: role.permissions)
+      permissions: role.permissions, deniedPermissions: role.deniedPermissions,
+      parents: role.parents, excludedRoles: role.excludedRoles)
   }
 
   var message: V1.Role {
-    V1.Role(title: title, description: description, permissions: permissions)
+    V1.Role(
+      title: title, description: description, permissions: permissions,
+      deniedPermissions: deniedPermissions, parents: parents, excludedRoles: excludedRoles)
+  }
+
+  /// Its lists, and what they are called in files.
+  var lists: [(member: String, list: [String])] {
+    [
+      ("permissions", permissions), ("deniedPermissions", deniedPermissions),
+      ("parents", parents), ("excludedRoles", excludedRoles),
+    ]
+  }
+
+  /// Puts what is not as it was into a message.
+  /// - Returns: the paths of the mask.
+  func put(into role: inout V1.Role, since old: FleetRole) -> [String] {
+    var paths: [String] = []
+    if !title.hasSameBytes(as: old.title) {
+      role.title = title
+      paths.append("title")
+    }
+    if !description.hasSameBytes(as: old.description) {
+      role.description = description
+      paths.append("description")
+    }
+    if Set(permissions) != Set(old.permissions) {
+      role.permissions = permissions
+      paths.append("permissions")
+    }
+    if Set(deniedPermissions) != Set(old.deniedPermissions) {
+      role.deniedPermissions = deniedPermissions
+      paths.append("denied_permissions")
+    }
+    if Set(parents) != Set(old.parents) {
+      role.parents = parents
+      paths.append("parents")
+    }
+    if Set(excludedRoles) != Set(old.excludedRoles) {
+      role.excludedRoles = excludedRoles
+      paths.append("excluded_roles")
+    }
+    return paths
   }
 }
 
@@ -85,7 +131,11 @@ extension FleetTenant {
   init(exporting tenant: V1.Tenant, _ access: TenantAccess, at now: Date = .now) {
     self.init(tenant, roles: access.roles?.filter { !$0.builtIn })
     assignments = access.assignments?.map { FleetAssignment($0, of: tenant) }
-      .filter { !$0.isOver(at: now) }.sorted { ($0.role, $0.subject) < ($1.role, $1.subject) }
+      .filter { !$0.isOver(at: now) }
+      .sorted {
+        ($0.role, $0.subject, $0.resource, $0.condition)
+          < ($1.role, $1.subject, $1.resource, $1.condition)
+      }
     authentication = access.authentication.map(FleetAuthentication.exported)
     func drop(_ path: WritableKeyPath<Self, String?>, _ unsaid: String = "") {
       if self[keyPath: path] == unsaid { self[keyPath: path] = nil }

@@ -10,29 +10,34 @@ enum FleetWrite: Sendable {
   case update(V1.UpdateTenantRequest)
   case delete(V1.DeleteTenantRequest)
   case createRole(V1.CreateRoleRequest, at: Int)
-  case updateRole(V1.UpdateRoleRequest, at: Int)
+  case updateRole(V1.UpdateRoleRequest, at: Int, RoleStep = .takes)
   /// - Parameter isFree: nobody has it by then, since that goes before.
   case deleteRole(V1.DeleteRoleRequest, isFree: Bool)
-  case assign(V1.CreateRoleAssignmentRequest, at: Int)
-  /// - Parameter isDeclared: the file has it as one that has ended.
-  case unassign(V1.DeleteRoleAssignmentRequest, isDeclared: Bool)
+  /// Roles that go exclude no longer what goes with them.
+  case releaseRoles(V1.UpdateRoleRequest)
+  /// - Parameter gives: whether somebody may do more by it, or longer.
+  case assign(V1.CreateRoleAssignmentRequest, at: Int, gives: Bool = true)
+  /// - Parameters:
+  ///   - isDeclared: the file has it as one that has ended.
+  ///   - gives: whether it ends that something is denied.
+  case unassign(V1.DeleteRoleAssignmentRequest, isDeclared: Bool, gives: Bool = false)
   case authenticate(V1.SetAuthenticationSettingsRequest, from: V1.AuthenticationSettings)
 
   /// What of the file it is about.
   var part: FleetPart {
     switch self {
-    case .createRole(_, let at), .updateRole(_, let at): .role(at)
-    case .assign(_, let at): .assignment(at)
+    case .createRole(_, let at), .updateRole(_, let at, _): .role(at)
+    case .assign(_, let at, _): .assignment(at)
     case .authenticate: .authentication
-    case .create, .update, .delete, .deleteRole, .unassign: .tenant
+    case .create, .update, .delete, .deleteRole, .releaseRoles, .unassign: .tenant
     }
   }
 
   /// Whether something goes by it that the file does not have.
   var isDeletion: Bool {
     switch self {
-    case .delete, .deleteRole: true
-    case .unassign(_, let isDeclared): !isDeclared
+    case .delete, .deleteRole, .releaseRoles: true
+    case .unassign(_, let isDeclared, _): !isDeclared
     case .create, .update, .createRole, .updateRole, .assign, .authenticate: false
     }
   }
@@ -57,7 +62,7 @@ enum FleetWrite: Sendable {
     case .createRole(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.createRole(request, options: options)
-    case .updateRole(var request, _):
+    case .updateRole(var request, _, _), .releaseRoles(var request):
       request.validateOnly = true
       _ = try await connection.authorization.updateRole(request, options: options)
     case .deleteRole(var request, let isFree):
@@ -65,10 +70,10 @@ enum FleetWrite: Sendable {
       // Those who have it now will not have it then.
       if isFree { request.force = true }
       _ = try await connection.authorization.deleteRole(request, options: options)
-    case .assign(var request, _):
+    case .assign(var request, _, _):
       request.validateOnly = true
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .unassign(var request, _):
+    case .unassign(var request, _, _):
       request.validateOnly = true
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
     case .authenticate(var request, let former):
@@ -79,7 +84,8 @@ enum FleetWrite: Sendable {
     return true
   }
 
-  func carryOut(_ connection: Connection) async throws {
+  /// - Parameter etags: of roles that this has changed, by their names: what comes next goes on with them.
+  func carryOut(_ connection: Connection, _ etags: inout [String: String]) async throws {
     let options = connection.options
     switch self {
     case .create(let request):
@@ -92,14 +98,18 @@ enum FleetWrite: Sendable {
     case .delete(let request):
       _ = try await connection.tenants.deleteTenant(request, options: options)
     case .createRole(let request, _):
-      _ = try await connection.authorization.createRole(request, options: options)
-    case .updateRole(let request, _):
-      _ = try await connection.authorization.updateRole(request, options: options)
-    case .deleteRole(let request, _):
+      let made = try await connection.authorization.createRole(request, options: options)
+      etags["\(request.parent)/roles/\(request.roleId)"] = made.etag
+    case .updateRole(var request, _, _), .releaseRoles(var request):
+      let name = request.role?.name ?? ""
+      if let etag = etags[name] { request.role?.etag = etag }
+      etags[name] = try await connection.authorization.updateRole(request, options: options).etag
+    case .deleteRole(var request, _):
+      if let etag = etags[request.name] { request.etag = etag }
       _ = try await connection.authorization.deleteRole(request, options: options)
-    case .assign(let request, _):
+    case .assign(let request, _, _):
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .unassign(let request, _):
+    case .unassign(let request, _, _):
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
     case .authenticate(let request, _):
       _ = try await connection.tokens.setAuthenticationSettings(request, options: options)

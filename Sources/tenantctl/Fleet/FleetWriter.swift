@@ -74,20 +74,25 @@ enum FleetWriter {
   }
 
   private static func role(_ role: FleetRole) -> Node {
-    mapping([
-      ("id", YAMLText.node(role.id)),
-      ("title", role.title.isEmpty ? nil : YAMLText.node(role.title)),
-      ("description", role.description.isEmpty ? nil : YAMLText.node(role.description)),
-      ("permissions", role.permissions.isEmpty ? nil : texts(role.permissions)),
-    ])
+    let lists: [(String, Node?)] = role.lists.map {
+      ($0.member, $0.list.isEmpty ? nil : texts($0.list))
+    }
+    return mapping(
+      [
+        ("id", YAMLText.node(role.id)),
+        ("title", role.title.isEmpty ? nil : YAMLText.node(role.title)),
+        ("description", role.description.isEmpty ? nil : YAMLText.node(role.description)),
+      ] + lists)
   }
 
   private static func assignment(_ assignment: FleetAssignment) -> Node {
+    func text(_ text: String) -> Node? { text.isEmpty ? nil : YAMLText.node(text) }
     var expires: Node?
     if case .string(let text)? = assignment.expireTime?.json() { expires = YAMLText.node(text) }
     return mapping([
       ("subject", YAMLText.node(assignment.subject)), ("role", YAMLText.node(assignment.role)),
-      ("expires", expires),
+      ("resource", text(assignment.resource)), ("condition", text(assignment.condition)),
+      ("expires", expires), ("reason", text(assignment.reason)),
     ])
   }
 

@@ -15,6 +15,59 @@ def other_commands(ctl, rows):
     usage_commands(ctl)
     fleet_commands(ctl)
     watch_commands(ctl)
+    policy_commands(ctl, rows)
+
+
+def policy_commands(ctl, rows):
+    """Roles that deny, inherit and exclude; assignments of some resources and under conditions."""
+    ctl("role", "create", "works", "reader", "--permission", "docs:read", "--permission", "docs:list")
+    assert "ROLES_EXCLUDED" in ctl.error(
+        "role", "create", "works", "chief", "--parent", "reader", "--exclude", "reader")
+    made = ctl.json("role", "create", "works", "chief", "--permission", "docs:write", "--deny", "docs:delete",
+                    "--parent", "reader", "--parent", "tenant-viewer")
+    assert (made["deniedPermissions"], made["parents"]) == (["docs:delete"], ["reader", "tenant-viewer"])
+    ctl("role", "create", "works", "clerk", "--exclude", "chief")
+    table = rows(ctl("role", "list", "works"))
+    assert ["chief", "1", "1", "reader,tenant-viewer", "-", "-", "-"] in table
+    assert ["clerk", "0", "-", "-", "chief", "-", "-"] in table
+    shown = ctl("role", "get", "works", "chief")
+    assert "Denied:" in shown and "Parents:" in shown and "tenant-viewer" in shown
+    ctl("role", "assign", "works", "user:al", "chief")
+    assert "ROLES_EXCLUDED" in ctl.error("role", "assign", "works", "user:al", "clerk")
+    assert ctl("check", "works", "user:al", "docs:delete", code=3) == "denied: the role chief denies it\n"
+    assert ctl("check", "works", "user:al", "docs:list") == "allowed: by the role chief\n"
+    for one in ("denials", "parents", "permissions"):
+        made = ctl.json("role", "update", "works", "chief", f"--unset-{one}")
+    assert not {"deniedPermissions", "parents", "permissions"} & set(made)
+    made = ctl.json("role", "update", "works", "clerk", "--unset-exclusions", "--parent", "reader", "--deny", "a:b")
+    assert (made["parents"], made["deniedPermissions"], "excludedRoles" in made) == (["reader"], ["a:b"], False)
+    ctl.error("role", "update", "works", "clerk", "--parent", "reader", "--unset-parents", code=64)
+
+    given = ctl.json("role", "assign", "works", "user:bo", "reader", "--resource", "docs/7/*", "--reason", "audit")
+    assert (given["resource"], given["reason"]) == ("docs/7/*", "audit")
+    condition = "resource.attributes.owner == subject.id && context.level > 1.0\n"
+    ctl("role", "assign", "works", "user:bo", "reader", "--condition-file", "-", stdin=condition)
+    [_, *listed] = rows(ctl("role", "assignments", "works", "--subject", "user:bo"))
+    assert [one[4:] for one in listed] == [["docs/7/*", "-"], ["-", condition.strip()]]
+    check = ("check", "works", "user:bo", "docs:read")
+    told = ("--subject-attributes", "{}", "--resource-attributes", '{"owner": "user:bo"}', "--context")
+    assert ctl(*check, "--resource", "7/1") == "allowed: by the role reader\n"
+    assert ctl(*check, code=3) == ctl(*check, *told, '{"level": 1}', code=3) == (
+        "denied: no role of the subject grants it\n")
+    assert ctl(*check, *told, '{"level": 2}') == "allowed: by the role reader\n"
+    batch = "user:bo docs:read 7/1\nuser:bo docs:read\n"
+    [_, *answers] = rows(ctl("check", "works", "--batch", "-", *told, '{"level": 2}', stdin=batch))
+    assert [one[:2] for one in answers] == [["allowed", "docs:read 7/1"], ["allowed", "docs:read"]]
+    ctl("check", "works", "--batch", "-", stdin=batch, code=3)
+    ctl.error(*check, "--context", "[]", code=64)
+    refused = ctl.error("role", "assign", "works", "user:bo", "reader", "--condition", "true\n  && colour == 1")
+    assert "INVALID_CONDITION" in refused and "assignment.condition: 2:6: " in refused
+    refused = ctl.error("role", "unassign", "works", "--subject", "user:bo", "--role", "reader", code=64)
+    assert "has the role 2 times" in refused and given["name"].rpartition("/")[2] in refused
+    ctl("role", "unassign", "works", "--subject", "user:bo", "--role", "reader", "--resource", "docs/7/*")
+    ctl("role", "unassign", "works", "--subject", "user:bo", "--role", "reader")
+    for role in ("clerk", "chief", "reader"):
+        ctl("role", "delete", "works", role, "--force")
 
 
 def watch_commands(ctl):

@@ -138,7 +138,8 @@ def test_defaults_and_what_overrides_them(pep):
                         {"resource": {"type": "record", "id": "1"}, "action": {"name": "drop"}}],
                        **base).decisions == [True, False, False, True]
     # A part is overridden as a whole, and wrong where it is.
-    answer = pep.ask_all([{"subject": {"id": "eve"}}, {"subject": None}, "x", {}, {"resource": {"type": "docs"}}], **base)
+    answer = pep.ask_all(
+        [{"subject": {"id": "eve"}}, {"subject": None}, "x", {}, {"resource": {"type": "docs"}}], **base)
     assert answer.decisions == [False, False, False, True, False]
     errors = [each["context"].get("error", {}) for each in answer.json["evaluations"]]
     assert [error.get("field") for error in errors] == [

@@ -15,7 +15,7 @@ from support.daemon import Server
 from support.pki import Authority
 from support.tokens import denials, issue, revoke
 from support.waiting import eventually
-from test_metrics import Probe
+from test_metrics import Probe, assert_promtool_likes
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,8 @@ def test_without_a_credential(acme, enter):
         assert sent.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "x", "Bearer x", "Bearer x.y.z", "bearer \xe9"])
+@pytest.mark.parametrize("value", [
+    "", "Bearer", "Bearer ", "Basic YTpi", "x", "Bearer x", "Bearer x.y.z", "bearer \xe9"])
 def test_what_is_no_token(acme, enter, value):
     answer = enter().ask(authorization=value)
     assert answer.status == 401
@@ -251,6 +252,7 @@ def test_requests_are_counted(admin, server, enter, pki):
     assert samples['tenancy_authzen_decisions_total{decision="false"}'] >= 3
     assert samples['tenancy_authzen_requests_total{status="200"}'] >= 3
     assert samples['tenancy_authzen_requests_total{status="400"}'] >= 1
+    assert_promtool_likes(probe.ask("/metrics")[1])
 
 
 def test_what_was_just_written_is_seen(admin, acme, pep):

@@ -88,7 +88,7 @@ public actor AuthZENPoint {
   public func begin(_ head: AuthZENHead, from client: Client) async -> Beginning {
     sweep()
     guard let route = AuthZENRoute(head.path) else {
-      return .answer(finish(.init(Self.noSuchPage), head))
+      return .answer(finish(AuthZENAnswer(Self.noSuchPage, status: 404), head))
     }
     guard route.endpoint != .metadata else { return .answer(finish(metadata(route, head), head)) }
     guard head.method == "POST" else {
@@ -264,7 +264,7 @@ public actor AuthZENPoint {
     guard head.method == "GET" || head.method == "HEAD" else {
       return Self.wrongMethod(allowed: "GET, HEAD")
     }
-    guard let base = terms.base else { return AuthZENAnswer(Self.noSuchPage) }
+    guard let base = terms.base else { return AuthZENAnswer(Self.noSuchPage, status: 404) }
     // As it was asked for, whether there is such a tenant or not.
     let point = route.tenant.map { "\(base)/tenants/\($0)" } ?? base
     var members: [String: JSONValue] = ["policy_decision_point": .string(point)]
@@ -356,7 +356,7 @@ public actor AuthZENPoint {
     "the subjects hold too many roles between them: one request looks at "
       + "\(CheckService.maximumVisits) at most")
   private static let noSuchPage = TenancyError(
-    .notFound, .notImplemented, "there is no such page")
+    .unimplemented, .notImplemented, "there is no such page")
   private static let notServed = TenancyError(
     .unimplemented, .notImplemented, "searches are not served")
 

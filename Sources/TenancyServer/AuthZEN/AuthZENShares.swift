@@ -48,7 +48,7 @@ final class AuthZENShares: Sendable {
   /// Accounts that have something under way.
   var accountCount: Int { state.withLock { $0.accounts.count } }
 
-  /// - Throws: RESOURCE_EXHAUSTED when the account has as much under way as it may, UNAVAILABLE when all have.
+  /// - Throws: RESOURCE_EXHAUSTED when the account has as much under way as it may, or all have.
   func take(_ bytes: Int, of account: Int, _ limits: Limits) throws(TenancyError) -> Share {
     let error = state.withLock { state -> TenancyError? in
       let held = state.accounts[account] ?? Account()
@@ -79,6 +79,6 @@ final class AuthZENShares: Sendable {
     .resourceExhausted, .limitReached, "too many requests are under way, or too large ones",
     retryAfterSeconds: 1)
   private static let full = TenancyError(
-    .unavailable, .limitReached, "too many requests of others are under way",
+    .resourceExhausted, .limitReached, "too many requests of others are under way",
     retryAfterSeconds: 1)
 }

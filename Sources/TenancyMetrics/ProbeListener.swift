@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 import Synchronization
+internal import TenancyCrypto
 public import TenancyRPC
 
 /// A listener that could not start.
@@ -11,7 +12,7 @@ public struct ProbeListenerError: Error, Sendable, CustomStringConvertible {
 }
 
 /// Serves a few pages to scrapers and probes over HTTP/1.1, on a thread of its own. One request for each
-/// connection, without a body. Thread-safe.
+/// connection, without a body, but for those of an exchange. Thread-safe.
 public final class ProbeListener: Sendable {
   public struct Page: Sendable {
     public var status: Int
@@ -36,6 +37,8 @@ public final class ProbeListener: Sendable {
 
   /// Connections at the same time. For another one, that which has said nothing for longest is closed.
   static let maximumConnections = 64
+  /// Of an exchange. For another one, that which has waited longest for its next request is closed.
+  static let maximumConversations = 1024
   /// Of a request.
   static let maximumRequestBytes = 8 * 1024
   /// From a connection's begin to its end.
@@ -43,10 +46,22 @@ public final class ProbeListener: Sendable {
 
   private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   private let pages: Pages
+  private let exchange: (any HTTPExchange)?
+  /// Nil: plain text.
+  private let tls: TLSContext?
   /// Of a Unix listener.
   private let file = Mutex<UnixSocketFile?>(nil)
 
-  public init(_ pages: @escaping Pages) { self.pages = pages }
+  /// - Parameters:
+  ///   - exchange: who answers requests with a body; nil: nobody.
+  ///   - tls: what connections are secured with, for which nothing is negotiated by ALPN; nil: plain text.
+  public init(
+    exchange: (any HTTPExchange)? = nil, tls: TLSContext? = nil, _ pages: @escaping Pages
+  ) {
+    self.exchange = exchange
+    self.tls = tls
+    self.pages = pages
+  }
 
   /// Starts to listen.
   /// - Returns: the address in use: with port 0, the port that the system chose.
@@ -57,16 +72,15 @@ public final class ProbeListener: Sendable {
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelInitializer { [pages] channel in
+      .childChannelInitializer { [pages, exchange, tls] channel in
         channel.eventLoop.makeCompletedFuture {
           guard room.value.enter(channel) else {
             throw ProbeListenerError(description: "too many connections")
           }
           channel.closeFuture.whenComplete { _ in room.value.leave(channel) }
-          let pipeline = channel.pipeline.syncOperations
-          try pipeline.addHandler(ByteLimit())
-          try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false)
-          try pipeline.addHandler(PageHandler(pages) { room.value.note($0) })
+          let setup = ConnectionSetup(
+            pages: pages, exchange: exchange, room: room.value, channel: channel)
+          if let tls { try setup.secure(tls) } else { try setup.talk(as: nil) }
         }
       }
     switch address {
@@ -93,49 +107,10 @@ public final class ProbeListener: Sendable {
   }
 }
 
-/// The connections that are open. Confined to the listener's loop.
-private final class Room {
-  private var open: Set<ObjectIdentifier> = []
-  /// Those without a request, the oldest first.
-  private var silent: [any Channel] = []
-
-  /// - Returns: false if there is no place.
-  func enter(_ channel: any Channel) -> Bool {
-    if open.count >= ProbeListener.maximumConnections {
-      guard let oldest = silent.first else { return false }
-      leave(oldest)
-      oldest.close(promise: nil)
-    }
-    open.insert(ObjectIdentifier(channel))
-    silent.append(channel)
-    return true
-  }
-
-  /// It has sent a request, and is answered.
-  func note(_ channel: any Channel) { silent.removeAll { $0 === channel } }
-
-  func leave(_ channel: any Channel) {
-    open.remove(ObjectIdentifier(channel))
-    note(channel)
-  }
-}
-
-/// Ends connections that send more than a request may have.
-private final class ByteLimit: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-  typealias InboundOut = ByteBuffer
-  private var left = ProbeListener.maximumRequestBytes
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    left -= unwrapInboundIn(data).readableBytes
-    guard left >= 0 else { return context.close(promise: nil) }
-    context.fireChannelRead(data)
-  }
-}
-
 /// Answers one request, and closes.
-private final class PageHandler: ChannelInboundHandler {
+final class PageHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
+  typealias InboundOut = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
 
   private let pages: ProbeListener.Pages
@@ -143,11 +118,18 @@ private final class PageHandler: ChannelInboundHandler {
   private var timer: Scheduled<Void>?
 
   private let onRequest: (any Channel) -> Void
+  /// Makes what has to do with the connection from now on, if a request is an exchange's.
+  private let handOver: (HTTPRequestHead) -> ExchangeHandler?
+  private var isHandedOver = false
 
   /// - Parameter onRequest: told when the head of the request is here.
-  init(_ pages: @escaping ProbeListener.Pages, onRequest: @escaping (any Channel) -> Void) {
+  init(
+    _ pages: @escaping ProbeListener.Pages, onRequest: @escaping (any Channel) -> Void,
+    handOver: @escaping (HTTPRequestHead) -> ExchangeHandler?
+  ) {
     self.pages = pages
     self.onRequest = onRequest
+    self.handOver = handOver
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -164,12 +146,24 @@ private final class PageHandler: ChannelInboundHandler {
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if isHandedOver { return context.fireUserInboundEventTriggered(event) }
     // Before its request was whole: nobody asks for anything.
     if case ChannelEvent.inputClosed = event, !isAnswering { context.close(promise: nil) }
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if isHandedOver { return context.fireChannelRead(data) }
     guard !isAnswering, case .head(let head) = unwrapInboundIn(data) else { return }
+    if let handler = handOver(head) {
+      isHandedOver = true
+      timer?.cancel()
+      do {
+        try context.pipeline.syncOperations.addHandler(handler, position: .after(self))
+      } catch {
+        return context.close(promise: nil)
+      }
+      return context.fireChannelRead(data)
+    }
     isAnswering = true
     onRequest(context.channel)
     guard head.method == .GET || head.method == .HEAD else {

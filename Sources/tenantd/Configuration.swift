@@ -114,6 +114,14 @@ extension Configuration {
       try root.section("audit") { try AuditSettings(&$0, dataDirectory: directory) }
       ?? AuditSettings()
     http = try root.section("http") { try HTTPSettings(&$0) }
+    if let authZEN = http?.authZEN {
+      guard !authZEN.isSecure || tls != nil else {
+        throw root.error("http.authzen.listen: needs tls, or is a Unix socket")
+      }
+      guard authZEN.isSecure || tokens != nil else {
+        throw root.error("http.authzen: without tls of its own it takes tokens: there are none")
+      }
+    }
     accessLog = try root.section("access_log") { try AccessLog.Settings(&$0) }
     tracing = try root.section("tracing") { try TracingSettings(&$0) }
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0

@@ -135,13 +135,17 @@ struct Daemon {
       workloadAPI = try await WorkloadAPI(settings, plane, secrets?.vault, logger)
     }
     opened.workloadServer = workloadAPI?.server
+    let authZEN = try AuthZENServing(configuration, plane, observation.counters) {
+      try makeTLS(plane, .optional, for: [])
+    }
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
       RequestMetrics(service.requests, limits?.limiter), workloadAPI?.report,
       configuration.http.map { UsageReport(observation.counters, meter, limit: $0.tenants) },
-      publishesKeys: configuration.tokens != nil, logger)
+      authZEN, publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
-    let contexts = [tls, uncertifiedTLS].compactMap(\.self)
+    try await monitor?.startAuthZEN(logger)
+    let contexts = [tls, uncertifiedTLS, authZEN?.tls].compactMap(\.self)
     let authorities = AuthorityWatch(
       plane, workloadAPI, contexts, trusting: trusted, service, logger)
     return Assembly(
@@ -302,14 +306,19 @@ struct Daemon {
     return Secrets(settings, keyring, plane, terms, reloads, logger)
   }
 
-  /// - Parameter certificates: whether clients need one.
+  /// - Parameters:
+  ///   - certificates: whether clients need one.
+  ///   - protocols: nil: those of RPCs; none: nothing is negotiated.
   private func makeTLS(
-    _ plane: ControlPlane, _ certificates: TLSContext.ClientAuthentication = .required
+    _ plane: ControlPlane, _ certificates: TLSContext.ClientAuthentication = .required,
+    for protocols: [ApplicationProtocol]? = nil
   ) throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
       var context = settings.context
       context.clientAuthentication = certificates
+      context.applicationProtocols = protocols
+      context.requiresApplicationProtocol = protocols?.isEmpty != true
       context.peerRule = { identity.refusal(of: $0) }
       context.registrationRule = { certificate in
         identity.registrationRefusal(of: certificate, in: plane.state)

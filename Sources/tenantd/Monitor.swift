@@ -17,17 +17,21 @@ final class Monitor: Sendable {
   private let workloads: WorkloadReport?
   /// Nil: as little as there are metrics.
   private let usage: UsageReport?
+  /// Nil: AuthZEN is not served.
+  private let authZEN: AuthZENServing?
   private let process = ProcessMetrics()
-  private let listener: Mutex<ProbeListener?> = Mutex(nil)
+  /// That of metrics, and of AuthZEN if it has one of its own.
+  private let listeners: Mutex<[ProbeListener]> = Mutex([])
   private let serving = Atomic(false)
   private let scrapes = ScrapeCache()
 
   private init(
     _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?,
     _ keys: PublishedKeys?, _ requests: RequestMetrics, _ workloads: WorkloadReport?,
-    _ usage: UsageReport?
+    _ usage: UsageReport?, _ authZEN: AuthZENServing?
   ) {
     self.usage = usage
+    self.authZEN = authZEN
     self.plane = plane
     self.workloads = workloads
     self.requests = requests
@@ -40,13 +44,14 @@ final class Monitor: Sendable {
   static func start(
     _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
     _ recorded: MetricsRegistry?, _ requests: RequestMetrics, _ workloads: WorkloadReport?,
-    _ usage: UsageReport?, publishesKeys: Bool, _ logger: Logger
+    _ usage: UsageReport?, _ authZEN: AuthZENServing?, publishesKeys: Bool, _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
     let monitor = Monitor(
       plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil, requests,
-      workloads, usage)
-    let listener = ProbeListener { [weak monitor] in await monitor?.page($0) }
+      workloads, usage, authZEN)
+    let shared = authZEN.flatMap { $0.listen == nil ? $0.exchange : nil }
+    let listener = ProbeListener(exchange: shared) { [weak monitor] in await monitor?.page($0) }
     let address: ListenAddress
     do {
       address = try await listener.start(settings.listen)
@@ -55,7 +60,7 @@ final class Monitor: Sendable {
       throw ConfigurationError(
         description: "http: cannot listen on \(settings.listen): \(SocketFailure.reason(error))")
     }
-    monitor.listener.withLock { $0 = listener }
+    monitor.listeners.withLock { $0 = [listener] }
     logger.info("metrics", metadata: ["address": "\(address)"])
     return monitor
   }
@@ -63,7 +68,13 @@ final class Monitor: Sendable {
   /// Whether calls are taken: not before the start, and not while the server drains.
   func isServing(_ isServing: Bool) { serving.store(isServing, ordering: .releasing) }
 
-  func stop() async { await listener.withLock { $0 }?.stop() }
+  func stop() async { for listener in listeners.withLock({ $0 }) { await listener.stop() } }
+
+  /// Starts AuthZEN's own listener, if it has one.
+  func startAuthZEN(_ logger: Logger) async throws {
+    guard let listener = try await authZEN?.start(logger) else { return }
+    listeners.withLock { $0.append(listener) }
+  }
 
   // MARK: Pages
 
@@ -125,6 +136,7 @@ final class Monitor: Sendable {
     requests.render(into: &text)
     await usage?.render(into: &text)
     workloads?.render(into: &text)
+    authZEN?.render(into: &text)
     process.render(into: &text)
     recorded?.render(into: &text)
     return text.text

@@ -24,7 +24,7 @@ struct FuzzTarget: Sendable {
     codingTargets + domainTargets + messageTargets + framingTargets + http2Targets + tlsTargets
     + storedTargets + backupTargets + telemetryTargets + ttrpcTargets + connectionTargets
     + scriptTargets + tokenTargets + envoyTargets + fetchTargets + workloadTargets
-    + watchTargets + conditionTargets
+    + watchTargets + conditionTargets + authZENTargets
 }
 
 /// A property that does not hold.

@@ -277,6 +277,11 @@ MEANINGS = {
     "http.listen": "Required. `unix:/PATH`, or `HOST:PORT` on loopback.",
     "http.allow_remote": "Lets `listen` be elsewhere than on loopback.",
     "http.tenants": "How many tenants have series of their own.",
+    "http.authzen": "Decisions over HTTP: <doc:AuthZEN>. Without it there are none.",
+    "http.authzen.listen": "A listener of its own: `HOST:PORT`, with the certificates of `tls`, or `unix:/PATH`. Without it "
+                           "that of metrics.",
+    "http.authzen.url": "Where clients find it, for metadata: `https://`, a server's name, a port that is not 443. Without it "
+                        "there is no metadata.",
     "access_log.file": "Required. `stderr`, or an absolute path. Opened anew on SIGHUP.",
     "access_log.sample": "Of calls that are OK, one in so many is logged. 0: none.",
     "access_log.errors_per_second": "Failed calls that are logged in a second; the others are counted.",

@@ -48,6 +48,7 @@ READERS = [
     ("StoreSettings", "func server(", {"settings": "store.postgresql"}),
     ("AuditSettings", "init(_ settings:", {"settings": "audit"}),
     ("HTTPSettings", "init(_ settings:", {"settings": "http"}),
+    ("HTTPSettings", "func authZEN(", {"settings": "http.authzen"}),
     ("AccessLogSettings", "init(_ settings:", {"settings": "access_log"}),
     ("TracingSettings", "init(_ settings:", {"settings": "tracing"}),
     ("PeerSettings", "init(_ settings:", {"settings": "tracing.tls"}),
@@ -63,7 +64,7 @@ SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.
             "workload_api", "domains", "store", "store.postgresql", "store.postgresql.tls", "nodes",
             "clusters[]", "clusters[].postgresql", "clusters[].postgresql.tls", "clusters[].shared_tables[]", "resolution",
             "limits", "quotas", "usage", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
-            "log", "audit", "http", "access_log",
+            "log", "audit", "http", "http.authzen", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",
          "strings": "texts", "entries": "texts", "stringLists": "object of texts", "section": "object", "object": "object", "list": "list of objects"}

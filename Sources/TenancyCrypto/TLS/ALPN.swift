@@ -13,8 +13,11 @@ enum ALPN {
     guard let out, let outLength, let offered, let engine = TLSEngine.of(ssl) else {
       return SSL_TLSEXT_ERR_ALERT_FATAL
     }
+    let wanted = engine.snapshot.configuration.protocols(.server)
+    // Whoever speaks only what needs no negotiation takes no part in it.
+    if wanted.isEmpty { return SSL_TLSEXT_ERR_NOACK }
     let names = Self.names(UnsafeBufferPointer(start: offered, count: Int(length)))
-    for wanted in engine.snapshot.configuration.protocols(.server) {
+    for wanted in wanted {
       guard let name = names.first(where: { $0.elementsEqual(wanted.rawValue.utf8) }) else {
         continue
       }

@@ -12,6 +12,8 @@ public final class TenantCallCounters: ServerObserver {
     var loops: [LoopBound<LoopCallCounters>] = []
     var summary: (value: UsageSummary, time: UInt64)?
     var current: Task<UsageSummary, Never>?
+    /// Of requests that come by no event loop of the server; nil: there were none.
+    var others: TenantCallTable?
   }
 
   private let tenants: Int
@@ -40,12 +42,26 @@ public final class TenantCallCounters: ServerObserver {
 
   public func loopsEnd() { state.withLock { $0.loops = [] } }
 
+  /// Counts a request that has come by no event loop of the server.
+  func note(_ tag: CallTag, _ code: RPCStatus.Code) {
+    guard counts else { return }
+    state.withLock { state in
+      if state.others == nil { state.others = TenantCallTable(limit: tenants) }
+      state.others?.add(tag, CallOutcome(code, .byStatus), at: CallRecord.now)
+    }
+  }
+
   // MARK: Reading
 
   /// What is counted of one tenant. Costs each event loop a look at its place.
   public func usage(of tenant: TenantID) async -> TenantCallUsage {
     let tag = CallTag(tenant)
     let usage = Collected(TenantCallUsage(since: begin))
+    if let (entry, lastForgotten) = state.withLock({ state in
+      state.others.map { ($0[tag], $0.lastForgotten) }
+    }) {
+      usage.value.withLock { $0.add(entry, lastForgotten: lastForgotten, connections: 0) }
+    }
     for loop in state.withLock({ $0.loops }) {
       // One that has ended counts no more. Nothing is answered across: large values are not to be.
       try? await loop.read { counters in
@@ -84,7 +100,8 @@ public final class TenantCallCounters: ServerObserver {
         collected.value.withLock { $0.append((table, connections)) }
       }
     }
-    let tables = collected.value.withLock { $0 }
+    let others = state.withLock { $0.others.map { [($0, [CallTag: Int]())] } ?? [] }
+    let tables = collected.value.withLock { $0 } + others
     var summary = UsageSummary(since: begin)
     for (table, connections) in tables { summary.add(table, connections) }
     summary.end(loops: tables.count, lastForgotten: tables.compactMap(\.0.lastForgotten).max())

@@ -64,6 +64,17 @@ struct NegotiationTests {
     #expect(unknown.alert == TLS1_AD_NO_APPLICATION_PROTOCOL)
   }
 
+  @Test func aServerMayNegotiateNothing() throws {
+    let server = try server {
+      $0.applicationProtocols = []
+      $0.requiresApplicationProtocol = false
+    }
+    for offer in [[], ["http/1.1"], ["h2", "http/1.1"]] {
+      let client = try RawTLSClient(server, clientFiles, .init(alpn: offer))
+      #expect(try client.serverSession.applicationProtocol == nil)
+    }
+  }
+
   // MARK: Versions
 
   @Test(arguments: [TLS1_VERSION, TLS1_1_VERSION])

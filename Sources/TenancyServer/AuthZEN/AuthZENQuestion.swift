@@ -1,0 +1,131 @@
+import Tenancy
+import TenancyCrypto
+import TenancyTokens
+
+/// One access evaluation, as the engine is asked it.
+struct AuthZENQuestion: Sendable, Equatable {
+  /// As assignments name it.
+  let subject: String
+  /// `resource:action`, without wildcards.
+  let permission: String
+  /// The instance of the permission's resource that it is about.
+  let resource: String
+  let subjectAttributes: [String: JSONValue]
+  let actionAttributes: [String: JSONValue]
+  let resourceAttributes: [String: JSONValue]
+  let context: [String: JSONValue]
+
+  init(
+    _ subject: Subject, _ action: Action, _ resource: Resource, _ context: [String: JSONValue]
+  ) {
+    self.subject = subject.text
+    permission = "\(resource.type):\(action.name)"
+    self.resource = resource.id
+    subjectAttributes = subject.attributes
+    actionAttributes = action.attributes
+    resourceAttributes = resource.attributes
+    self.context = context
+  }
+
+  /// As conditions see them: of the action, which is a text to them, as `context.action`.
+  var attributes: RequestAttributes {
+    var context = context
+    if !actionAttributes.isEmpty, context["action"] == nil {
+      context["action"] = .object(actionAttributes)
+    }
+    return RequestAttributes(
+      subject: subjectAttributes, resource: resourceAttributes, context: context)
+  }
+
+  // MARK: Entities
+
+  /// Who wants to do something.
+  struct Subject: Sendable, Equatable {
+    /// Types whose ids are whole subjects: they are SPIFFE IDs.
+    private static let workloadTypes = ["spiffe", "workload"]
+    /// The type whose ids are subjects as assignments and tokens have them.
+    private static let wholeType = "subject"
+
+    let text: String
+    let attributes: [String: JSONValue]
+
+    /// `{type}:{id}`. In no type there is a colon, so that no two of them are one subject.
+    init(_ value: TokenJSON, at place: String) throws(TenancyError) {
+      let object = try AuthZENObject(value, at: place)
+      let (type, id) = (try object.text("type"), try object.text("id"))
+      guard AuthZENQuestion.isType(type) else {
+        throw .invalid(
+          object.field("type"), "must be 1 to 64 of the characters a-z, A-Z, 0-9, _, - and .")
+      }
+      let isWhole = Self.workloadTypes.contains(type)
+      guard !isWhole || SPIFFEID(parsing: id) != nil else {
+        throw .invalid(object.field("id"), "must be a SPIFFE ID, as \(type) is the type")
+      }
+      text = isWhole || type == Self.wholeType ? id : "\(type):\(id)"
+      guard text.utf8.count <= RoleCommands.maximumSubjectBytes else {
+        throw .invalid(
+          object.field("id"),
+          "type and id must have at most \(RoleCommands.maximumSubjectBytes) bytes together")
+      }
+      attributes = try object.attributes("properties")
+    }
+  }
+
+  /// What it wants to do.
+  struct Action: Sendable, Equatable {
+    let name: String
+    let attributes: [String: JSONValue]
+
+    init(_ value: TokenJSON, at place: String) throws(TenancyError) {
+      let object = try AuthZENObject(value, at: place)
+      name = try object.text("name")
+      guard AuthZENQuestion.isName(name) else {
+        throw AuthZENQuestion.notAName(object.field("name"))
+      }
+      attributes = try object.attributes("properties")
+    }
+  }
+
+  /// To what.
+  struct Resource: Sendable, Equatable {
+    /// Bytes of an id.
+    static let maximumIDBytes = ResourceScope.maximumBytes
+
+    let type: String
+    let id: String
+    let attributes: [String: JSONValue]
+
+    init(_ value: TokenJSON, at place: String) throws(TenancyError) {
+      let object = try AuthZENObject(value, at: place)
+      (type, id) = (try object.text("type"), try object.text("id"))
+      guard AuthZENQuestion.isName(type) else {
+        throw AuthZENQuestion.notAName(object.field("type"))
+      }
+      guard id.utf8.count <= Self.maximumIDBytes else {
+        throw .invalid(object.field("id"), "must have at most \(Self.maximumIDBytes) bytes")
+      }
+      attributes = try object.attributes("properties")
+    }
+  }
+
+  // MARK: Names
+
+  fileprivate static func notAName(_ field: String) -> TenancyError {
+    .invalid(
+      field,
+      "must be 1 to \(Permission.maximumPartLength) of the characters a-z, 0-9, _, - and .")
+  }
+
+  /// Whether it can be a part of a permission.
+  fileprivate static func isName(_ text: String) -> Bool {
+    isType(text) && text.utf8.allSatisfy { !(0x41...0x5A).contains($0) }
+  }
+
+  fileprivate static func isType(_ text: String) -> Bool {
+    (1...Permission.maximumPartLength).contains(text.utf8.count)
+      && text.utf8.allSatisfy {
+        (0x61...0x7A).contains($0) || (0x41...0x5A).contains($0) || (0x30...0x39).contains($0)
+          || [UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: ".")].contains($0)
+      }
+  }
+}

@@ -65,6 +65,13 @@ extension StructCodec {
     while let (number, content) = try cursor.next() {
       guard number == Number.structFields else { continue }
       let (key, value) = try entry(try message(content), depth: depth)
+      if let at = object.index(forKey: key),
+        !object.keys[at].utf8.elementsEqual(key.utf8)
+      {
+        // They would be one key to us, and two to others.
+        throw FieldViolation(
+          field: "", description: "has two keys that differ only in how a letter is encoded")
+      }
       object[key] = value
     }
     return object

@@ -248,6 +248,40 @@ def test_conditions(admin):
         assert check(admin, *question, resource=mine, context=context).reason == wanted, risk
 
 
+def test_conditions_name_subjects_as_questions_do(make_server):
+    with make_server().start().operator() as admin:
+        tenant = admin.active("acme", api.SHARED)
+        role(admin, "reader", "docs:read")
+        role(admin, "quiet", denied_permissions=["docs:read"])
+        assign(admin, "spiffe://example.org/tenant/acme/web", "reader")
+        for name in ("acme", tenant.id):
+            subject = f"spiffe://example.org/tenant/{name}/web"
+            held = assign(admin, subject, "quiet", condition=f"subject.id == '{subject}'")
+            assert check(admin, subject, "docs:read").reason == DENIED
+            unassign(admin, held)
+            assert allowed(admin, subject, "docs:read")
+
+
+def test_keys_that_look_alike_are_refused(admin):
+    role(admin, "editor", "docs:edit")
+    error = failure("INVALID_ARGUMENT", check, admin, "user:al", "docs:edit",
+                    context={"KYC": False, "\u212aYC": True})
+    assert error.fields[0].startswith("attributes.context")
+
+
+def test_a_question_that_takes_too_much_is_refused(admin):
+    """And not answered by what was looked at until then."""
+    role(admin, "editor", "docs:edit")
+    for number in range(64):
+        assign(admin, "user:al", "editor", condition="[1, 2, 3, 4, 5, 6, 7, 8, 9].all(a, [1, 2, 3, 4, 5, 6, 7, 8, 9]"
+               f".all(b, a + b > {number} - 99)) && false")
+    item = authz.BatchCheckItem(subject="user:al", permission="docs:edit")
+    assert check(admin, "user:al", "docs:edit").reason == NO_GRANT
+    error = failure("INVALID_ARGUMENT", admin.authz.BatchCheck, authz.BatchCheckRequest(
+        tenant="acme", items=[item] * 200))
+    assert error.fields == ["items"]
+
+
 def test_batches_share_attributes(admin):
     role(admin, "editor", "docs:edit")
     assign(admin, "user:al", "editor", condition="context.level >= 2")
@@ -356,6 +390,49 @@ def test_roles_exclude_each_other(admin):
     assert failure("FAILED_PRECONDITION", delete, admin, "payer", force=True).reason == "ROLE_IN_USE"
     update(admin, "approver", excluded_roles=[])
     assign(admin, "user:bo", "payer")
+
+
+def test_families_do_not_exclude_themselves(admin):
+    """Neither by what the role itself is told, nor by what one of its ancestors is."""
+    for name in ("p", "r"):
+        role(admin, name, f"docs:{name}")
+    role(admin, "q", excluded_roles=["p"])
+    role(admin, "h", parents=["q", "r"])
+    invalid("role.excluded_roles", update, admin, "r", parents=["p"])
+    assign(admin, "user:al", "h")
+    assert failure("FAILED_PRECONDITION", assign, admin, "user:al", "p").reason == "ROLES_EXCLUDED"
+
+
+def test_groups_hold_no_roles_that_exclude(admin):
+    role(admin, "payer", "bills:pay")
+    role(admin, "clerk", parents=["payer"])
+    role(admin, "approver")
+    admin.authz.CreateGroup(authz.CreateGroupRequest(parent="tenants/acme", group_id="eng"), timeout=20)
+    held = assign(admin, "group:eng", "clerk")
+    error = failure("FAILED_PRECONDITION", update, admin, "approver", excluded_roles=["payer"])
+    assert error.reason == "ROLES_EXCLUDED" and error.metadata["subject"] == "group:eng"
+    unassign(admin, held)
+    update(admin, "approver", excluded_roles=["payer"])
+    for other in ("clerk", "payer", "approver"):
+        assert failure("FAILED_PRECONDITION", assign, admin, "group:eng", other).reason == "ROLES_EXCLUDED"
+
+
+def test_only_who_has_something_denies_it(make_server, pki):
+    """Who may make roles and assign them can't shut out those who may do more."""
+    server = make_server().start()
+    with server.operator() as admin:
+        admin.active("acme", api.SHARED)
+        role(admin, "maker", "tenancy.roles:create", "tenancy.assignments:create")
+        role(admin, "no-audit", denied_permissions=["tenancy.audit:*"])
+        assign(admin, tenant_id("acme", "maker"), "maker")
+        with server.client(pki.python.tenant("acme", "maker")) as maker:
+            for attempt in (
+                lambda: role(maker, "harsh", denied_permissions=["tenancy.audit:list"]),
+                lambda: role(maker, "heir", parents=["no-audit"]),
+                lambda: assign(maker, "user:al", "no-audit"),
+            ):
+                assert failure("PERMISSION_DENIED", attempt).reason == "PERMISSION_MISSING"
+            role(maker, "mild", denied_permissions=["tenancy.roles:create", "docs:read"])
 
 
 # After a restart, and at random on two nodes.

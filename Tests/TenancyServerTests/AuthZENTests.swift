@@ -158,7 +158,7 @@ struct AuthZENTests {
     var budget = WorkBudget(visits: CheckService.maximumVisits)
     var response = MessageBuilder<V1.BatchCheckResponse>(in: arena)
     let view = MessageView<V1.BatchCheckRequest>(request, in: arena)
-    try CheckService().batch(access, view.items, &budget, &response)
+    try CheckService().batch(access, view.items, RequestAttributes(), &budget, &response)
     let encoded = [UInt8](response.finish().bytes)
     return try encoded.withUnsafeBytes {
       try V1.BatchCheckResponse(decoding: $0, arena: Arena()).results

@@ -47,8 +47,7 @@ struct ForeignAssignmentTests {
     let record = try #require(state.find(Sample.id(1)))
     let question = "tenancy.roles:create"
     var budget = WorkBudget.uncapped
-    let holds = record.holds(
-      Sample.permission(question), subject: subject, now: Sample.moment, &budget)
+    let holds = record.power(of: subject, at: Sample.moment).holds(Sample.permission(question))
     let granted =
       record.decide(
         Question(

@@ -99,8 +99,8 @@ struct FormerSlugTests {
   }
 
   @Test func whatASubjectHoldsFollowsItsTenant() async throws {
-    let commands = RoleCommands(test.plane, actor: "test", tenant: id, judge: .server) { _, _ in
-      true
+    let commands = RoleCommands(test.plane, actor: "test", tenant: id, judge: .server) { _ in
+      { _ in true }
     }
     _ = try await commands.createRole(
       id: "reader", title: "", summary: "", permissions: ["docs:read"])

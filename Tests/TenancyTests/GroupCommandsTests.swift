@@ -16,8 +16,8 @@ struct GroupCommandsTests {
   /// Commands of a caller that holds these permissions of the API.
   private func commands(holding held: String...) -> GroupCommands {
     let set = PermissionSet(held.map(Sample.permission))
-    return GroupCommands(test.plane, actor: "alice", tenant: id, judge: .server) {
-      permission, _ in set.covers(permission)
+    return GroupCommands(test.plane, actor: "alice", tenant: id, judge: .server) { _ in
+      { set.covers($0) }
     }
   }
 
@@ -54,9 +54,8 @@ struct GroupCommandsTests {
   }
 
   private func holds(_ permission: String, _ subject: String) -> Bool {
-    var budget = WorkBudget.uncapped
-    return test.plane.state.find(id)?.holds(
-      Sample.permission(permission), subject: subject, now: test.plane.now, &budget) ?? false
+    test.plane.state.find(id)?.power(of: subject, at: test.plane.now)
+      .holds(Sample.permission(permission)) ?? false
   }
 
   // MARK: Groups

@@ -140,7 +140,7 @@ struct GroupIndexTests {
           &attributes, &budget)
         #expect((decision.allowingRole != nil) == expected)
         #expect(
-          policy.holds(Sample.permission(question), subject: subject, now: now, &budget) == expected
+          policy.power(of: subject, at: now).holds(Sample.permission(question)) == expected
         )
       }
       if !subject.hasPrefix("group:") {

@@ -128,10 +128,9 @@ struct PolicyModelTests {
       }
     }
     let (subject, now) = (random.pick(subjects), moment(&random))
-    var budget = WorkBudget()
     for text in permissions {
       guard let permission = Permission(parsing: text) else { continue }
-      let found = policy.holds(permission, subject: subject, now: now, &budget)
+      let found = policy.power(of: subject, at: now).holds(permission)
       // What is denied of a wildcard may be more than there is a name for.
       let expected = model.holds(permission, subject, at: now)
       #expect(

@@ -21,7 +21,7 @@ struct RehearsalTests {
   }
 
   private var roles: RoleCommands {
-    RoleCommands(test.plane, actor: "alice", tenant: tenant.id, judge: judge) { _, _ in true }
+    RoleCommands(test.plane, actor: "alice", tenant: tenant.id, judge: judge) { _ in { _ in true } }
   }
 
   @Test func nothingIsKept() async throws {
@@ -51,8 +51,8 @@ struct RehearsalTests {
 
   /// A role with more assignments than go in one transaction is not begun with.
   @Test func aLargeRoleIsLookedAtOnce() async throws {
-    let real = RoleCommands(test.plane, actor: "a", tenant: tenant.id, judge: .server) { _, _ in
-      true
+    let real = RoleCommands(test.plane, actor: "a", tenant: tenant.id, judge: .server) { _ in
+      { _ in true }
     }
     _ = try await real.createRole(id: "crowd", title: "", summary: "", permissions: ["a:b"])
     for number in 0...RoleCommands.maximumDeletions {

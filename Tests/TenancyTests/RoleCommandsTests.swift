@@ -17,8 +17,8 @@ struct RoleCommandsTests {
     let set = PermissionSet(held.map(Sample.permission))
     return RoleCommands(
       test.plane, actor: "alice", tenant: tenant ?? id, judge: .server
-    ) { permission, _ in
-      set.covers(permission)
+    ) { _ in
+      { set.covers($0) }
     }
   }
 

@@ -25,7 +25,7 @@ struct TenantBudgetTests {
       let key = RememberedRequest.Key(payer: id, actor: "alice", requestID: request)
       judge = judge.knowing(RequestKey(key: key, digest: request, about: id))
     }
-    return RoleCommands(test.plane, actor: "alice", tenant: id, judge: judge) { _, _ in true }
+    return RoleCommands(test.plane, actor: "alice", tenant: id, judge: judge) { _ in { _ in true } }
   }
 
   private func create(

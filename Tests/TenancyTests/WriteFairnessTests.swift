@@ -74,7 +74,9 @@ struct WriteFairnessTests {
       (state, _) throws(TenancyError) in
       guard state.find(Sample.id(1))?.tenant.state == .active else { throw .tenantMismatch }
     }
-    let roles = RoleCommands(plane, actor: "x", tenant: Sample.id(1), judge: judge) { _, _ in true }
+    let roles = RoleCommands(plane, actor: "x", tenant: Sample.id(1), judge: judge) { _ in
+      { _ in true }
+    }
     let flood = (0..<200).map { number in
       Task.immediate {
         await refusal { () async throws(TenancyError) in

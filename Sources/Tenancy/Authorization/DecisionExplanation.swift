@@ -106,12 +106,18 @@ extension PolicyContent {
       }
     }
     found.sort { $0.order < $1.order }
-    isTruncated = isTruncated || found.count > DecisionExplanation.maximumSteps
+    isTruncated = isTruncated || budget.isSpent || found.count > DecisionExplanation.maximumSteps
     var missing: [String] = []
     if case .notAllowed = decision {
-      let held = Set(found.lazy.filter { !$0.denies }.map(\.assignment.role))
+      var held = RoleSet()
+      for step in found where !step.denies { held.insert(step.role) }
+      held = family.closure(of: held)
       allowing.forEachCommon(with: allowing) { number in
-        if let id = role(number: number)?.role.id, !held.contains(id) { missing.append(id) }
+        if !held.contains(number), !family.isOne(number, of: denying),
+          let id = role(number: number)?.role.id
+        {
+          missing.append(id)
+        }
         return missing.count <= DecisionExplanation.maximumRoles
       }
       isTruncated = isTruncated || missing.count > DecisionExplanation.maximumRoles

@@ -22,7 +22,7 @@ struct Holdings: Sendable {
   private var lasting = RoleSet()
   /// Those that end latest come first, so that those that have ended need not be looked at.
   private var ending: [Ending] = []
-  /// Those that are qualified, in the order of their making.
+  /// Those that are qualified, in the order of their ids.
   private var qualified: [Qualified] = []
 
   /// How long a stream goes on before conditions are evaluated anew: they can tell the time.
@@ -47,14 +47,16 @@ struct Holdings: Sendable {
     return nil
   }
 
-  /// All roles that are held at `now`, of whatever resources and at whatever times.
-  func roles(at now: Timestamp) -> RoleSet {
+  /// All roles that are held at `now`.
+  /// - Parameter isAll: those, too, that are held of some resources only, or under a condition.
+  func roles(at now: Timestamp, qualified isAll: Bool = true) -> RoleSet {
     var roles = lasting
     for held in ending {
       guard held.end > now else { break }
       roles.insert(held.role)
     }
-    for held in qualified where held.assignment.expireTime.map({ $0 > now }) ?? true {
+    for held in qualified
+    where isAll && held.assignment.expireTime.map({ $0 > now }) ?? true {
       roles.insert(held.role)
     }
     return roles
@@ -87,6 +89,10 @@ struct Holdings: Sendable {
     _ budget: inout WorkBudget
   ) -> Int? {
     for held in qualified {
+      guard !budget.isSpent else {
+        attributes.cutShort()
+        return effect == .deny ? held.role : nil
+      }
       budget.visit()
       guard family.isOne(held.role, of: roles),
         held.assignment.expireTime.map({ $0 > question.now }) ?? true
@@ -111,6 +117,8 @@ struct Holdings: Sendable {
     _ budget: inout WorkBudget
   ) -> Int? {
     if let role = first(of: roles, family, at: now, &budget) { return role }
+    if roles.isEmpty { return nil }
+    budget.visit(qualified.count)
     return qualified.first { held in
       family.isOne(held.role, of: roles) && held.assignment.expireTime.map { $0 > now } ?? true
     }?.role
@@ -144,7 +152,7 @@ struct Holdings: Sendable {
     Cursor(assignments[assignments.firstIndexAfterAll { $0.id <= id }...])
   }
 
-  /// Those of one role, in order of their ids, behind that of `id`. Commands allow one.
+  /// Those of one role, in order of their ids, behind that of `id`.
   func assignments(ofRole role: String, after id: String) -> Cursor<RoleAssignment> {
     let start = byRole.firstIndexAfterAll { $0.role == role ? $0.id <= id : $0.role < role }
     let end = byRole.firstIndexAfterAll { $0.role <= role }
@@ -192,7 +200,8 @@ struct Holdings: Sendable {
 
   private mutating func hold(_ assignment: RoleAssignment, _ role: Int) {
     if assignment.terms.isQualified {
-      qualified.append(Qualified(role: role, assignment: assignment))
+      let at = qualified.firstIndexAfterAll { $0.assignment.id < assignment.id }
+      qualified.insert(Qualified(role: role, assignment: assignment), at: at)
       return
     }
     guard let end = assignment.expireTime else {

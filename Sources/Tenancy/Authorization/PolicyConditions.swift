@@ -38,8 +38,8 @@ public enum PolicyConditions {
     var limits = ConditionLimits()
     limits.maximumSourceBytes = maximumBytes
     limits.maximumNodes = 512
-    limits.maximumCost = 2_000
-    limits.fuel = 2_000
+    limits.maximumCost = 10_000
+    limits.fuel = 10_000
     return limits
   }()
 
@@ -70,7 +70,11 @@ final class CompiledCondition: Sendable {
     _ question: borrowing Question, _ attributes: inout RequestAttributes,
     _ budget: inout WorkBudget
   ) -> ConditionOutcome? {
-    guard let condition, !budget.isSpent else { return nil }
+    guard let condition else { return nil }
+    guard !budget.isSpent else {
+      attributes.cutShort()
+      return nil
+    }
     let (outcome, units) = condition.evaluateCounting(attributes.input(for: question))
     budget.visit(1 + Int(units) / PolicyConditions.unitsPerVisit)
     return outcome
@@ -84,22 +88,31 @@ final class CompiledCondition: Sendable {
   }
 }
 
-/// What one question brings for conditions. Made into their input when the first of them is evaluated.
+/// What one question brings for conditions.
 public struct RequestAttributes: Sendable {
-  private let subject, resource, context: ConditionValue?
+  /// What is told; nil: nothing is.
+  private var told: ConditionInput?
+  /// With what the question itself says: made when the first condition is evaluated.
   private var made: ConditionInput?
+  /// Whether something could not be looked at, as the budget was spent: then the answer may be another one.
+  public private(set) var isCutShort = false
 
   /// None: conditions that need some fail.
-  public init() { self.init(subject: nil, resource: nil, context: nil) }
+  public init() {}
 
   /// - Parameters: as the caller tells them; nil: there are none, and what asks for one fails.
   public init(
     subject: [String: JSONValue]?, resource: [String: JSONValue]?, context: [String: JSONValue]?
   ) {
-    self.subject = Self.map(subject)
-    self.resource = Self.map(resource)
-    self.context = Self.map(context)
+    guard let slots = PolicyConditions.attributes else { return }
+    var input = ConditionInput(for: slots.all)
+    input[slots.subjectAttributes] = Self.map(subject)
+    input[slots.resourceAttributes] = Self.map(resource)
+    input[slots.context] = Self.map(context)
+    told = input
   }
+
+  mutating func cutShort() { isCutShort = true }
 
   /// The same for every condition of one question.
   fileprivate mutating func input(for question: borrowing Question) -> ConditionInput {
@@ -107,29 +120,20 @@ public struct RequestAttributes: Sendable {
     guard let slots = PolicyConditions.attributes else {
       return ConditionInput(for: ConditionAttributes())
     }
-    var input = ConditionInput(for: slots.all)
-    input[slots.subject] = .string(Self.text(question.subject))
-    input[slots.subjectAttributes] = subject
-    input[slots.resourceType] = .string(
-      Self.text(question.permission.extracting(0..<question.colon)))
+    var input = told ?? ConditionInput(for: slots.all)
+    input[slots.subject] = .string(question.named.decodedText)
+    let (permission, colon) = (question.permission, question.colon)
+    input[slots.resourceType] = .string(permission.extracting(0..<colon).decodedText)
     if !question.resource.isEmpty {
-      input[slots.resource] = .string(Self.text(question.resource))
+      input[slots.resource] = .string(question.resource.decodedText)
     }
-    input[slots.resourceAttributes] = resource
     input[slots.action] = .string(
-      Self.text(
-        question.permission.extracting((question.colon + 1)..<question.permission.byteCount)))
-    input[slots.context] = context
-    let now = question.now
+      permission.extracting((colon + 1)..<permission.byteCount).decodedText)
     input[slots.now] = ConditionTimestamp(
-      seconds: now.seconds, nanoseconds: now.subsecondNanoseconds
+      seconds: question.now.seconds, nanoseconds: question.now.subsecondNanoseconds
     ).map { .timestamp($0) }
     made = input
     return input
-  }
-
-  private static func text(_ span: RawSpan) -> String {
-    unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 
   private static func map(_ object: [String: JSONValue]?) -> ConditionValue? {

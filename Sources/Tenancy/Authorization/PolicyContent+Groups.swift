@@ -34,6 +34,19 @@ extension PolicyContent {
     return nil
   }
 
+  /// A group that holds one of `roles`, or one that inherits from one, and that role.
+  func groupHolding(_ roles: RoleSet, at now: Timestamp) -> (group: String, role: String)? {
+    var (rest, budget) = (holdingGroups, WorkBudget.uncapped)
+    while let number = rest.lowest {
+      rest.remove(number)
+      guard let role = groupHoldings(number)?.anywhere(roles, family, at: now, &budget),
+        let id = self.role(number: role)?.role.id, let subject = groups.subject(number)
+      else { continue }
+      return (subject, id)
+    }
+    return nil
+  }
+
   /// When the next of a subject's memberships ends, or of the roles that it holds through groups.
   func nextEnd(inGroupsOf holder: String, after now: Timestamp) -> Timestamp? {
     guard let held = groups.memberships[holder] else { return nil }

@@ -7,9 +7,9 @@ struct PolicyContent: Sendable {
   /// By number, all.
   private var numbered = NumberTable(BuiltInRoles.all)
   /// What roles grant, built-in ones left out.
-  private var grants = GrantIndex()
+  private(set) var grants = GrantIndex()
   /// What roles deny.
-  private var denials = DenialIndex()
+  private(set) var denials = DenialIndex()
   private(set) var family = RoleFamily()
   private(set) var exclusions = RoleExclusions()
   /// Conditions by their texts, and how many assignments have them.
@@ -81,35 +81,6 @@ struct PolicyContent: Sendable {
     return [own, nextEnd(inGroupsOf: subject, after: now)].compactMap(\.self).min()
   }
 
-  /// Whether all that a permission stands for is allowed of all resources and always, and nothing of it denied of
-  /// any at any time.
-  func holds(
-    _ permission: Permission, subject: String, isPermitted: Bool, now: Timestamp,
-    _ budget: inout WorkBudget
-  ) -> Bool {
-    let held = holdings[subject]
-    let groups = unsafe heldGroups(of: subject.utf8Span.span.bytes, at: now, &budget)
-    if held == nil, groups.isEmpty { return isPermitted }
-    if !denials.isEmpty {
-      let denying = denials.roles(touching: permission)
-      let role =
-        held?.anywhere(denying, family, at: now, &budget)
-        ?? first(in: groups, &budget) { group, budget in
-          group.anywhere(denying, family, at: now, &budget)
-        }
-      if role != nil { return false }
-    }
-    if isPermitted { return true }
-    var covering = grants.roles(covering: permission)
-    covering.formUnion(BuiltInRoles.grants.roles(covering: permission))
-    let role =
-      held?.first(of: covering, family, at: now, &budget)
-      ?? first(in: groups, &budget) { group, budget in
-        group.first(of: covering, family, at: now, &budget)
-      }
-    return role != nil
-  }
-
   func role(_ id: String) -> CompiledRole? { roles.find(id) }
 
   func role(number: Int) -> CompiledRole? { numbered.find(number) }
@@ -134,10 +105,14 @@ struct PolicyContent: Sendable {
     let compiled = CompiledRole(role, number: former?.number ?? numbered.free)
     grants.edit(from: former?.role.permissions ?? [], to: role.permissions, of: compiled.number)
     denials.edit(from: former?.role.denials ?? [], to: role.denials, of: compiled.number)
-    exclusions.edit(role.id, from: former?.role.exclusions ?? [], to: role.exclusions)
     numbered.put(compiled)
     roles.put(compiled)
     changeFamily(of: compiled, from: former?.role.parents ?? [], isNew: former == nil)
+    let all = roles
+    exclusions.edit(
+      role.id, number: compiled.number, from: former?.role.exclusions ?? [], to: role.exclusions,
+      isNew: former == nil
+    ) { all.find($0)?.number }
     if former == nil { renumberHolders(of: role.id) }
   }
 
@@ -156,9 +131,12 @@ struct PolicyContent: Sendable {
     roles.remove(id)
     grants.edit(from: former.role.permissions, to: [], of: former.number)
     denials.edit(from: former.role.denials, to: [], of: former.number)
-    exclusions.edit(id, from: former.role.exclusions, to: [])
     numbered.remove(former.number)
     changeFamily(of: former, from: former.role.parents, to: [], isNew: true)
+    let all = roles
+    exclusions.edit(
+      id, number: former.number, from: former.role.exclusions, to: nil, isNew: false
+    ) { all.find($0)?.number }
     renumberHolders(of: id)
   }
 

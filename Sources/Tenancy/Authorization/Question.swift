@@ -1,6 +1,9 @@
 /// What is asked of a policy: may this subject do this, to what, at which moment. Lent for one call.
 public struct Question: ~Escapable {
+  /// As the policy knows it.
   let subject: RawSpan
+  /// As it is asked about: by whichever name of its tenant.
+  let named: RawSpan
   /// `resource:action`.
   let permission: RawSpan
   /// Where the permission's is.
@@ -18,6 +21,7 @@ public struct Question: ~Escapable {
     subject: RawSpan, permission: RawSpan, colon: Int, resource: RawSpan, now: Timestamp
   ) {
     self.subject = subject
+    named = subject
     self.permission = permission
     self.colon = colon
     self.resource = resource
@@ -28,16 +32,18 @@ public struct Question: ~Escapable {
   @_lifetime(copy subject, copy permission)
   public init(subject: RawSpan, permission: RawSpan, colon: Int, now: Timestamp) {
     self.subject = subject
+    named = subject
     self.permission = permission
     self.colon = colon
     resource = RawSpan()
     self.now = now
   }
 
-  /// The same about the subject by another name.
+  /// The same about the subject as the policy knows it.
   @_lifetime(copy question, copy subject)
   init(_ question: borrowing Question, of subject: RawSpan) {
     self.subject = subject
+    named = question.named
     permission = question.permission
     colon = question.colon
     resource = question.resource

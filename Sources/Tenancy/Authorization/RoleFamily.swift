@@ -18,6 +18,17 @@ struct RoleFamily: Sendable {
     heirs.contains(role) ? ancestors[role] : RoleSet()
   }
 
+  /// These, and what they inherit from.
+  func closure(of roles: RoleSet) -> RoleSet {
+    if heirs.isEmpty { return roles }
+    var all = roles
+    roles.forEachCommon(with: heirs) { heir in
+      all.formUnion(ancestors[heir])
+      return true
+    }
+    return all
+  }
+
   /// Whether a role is one of `roles`, or inherits from one.
   @inline(__always)
   func isOne(_ role: Int, of roles: RoleSet) -> Bool {

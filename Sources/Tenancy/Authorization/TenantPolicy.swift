@@ -69,14 +69,9 @@ public struct TenantPolicy: Sendable {
   /// Whether any role denies anything.
   public var denies: Bool { shared.content.denies }
 
-  /// Whether `subject` may do everything that `permission` stands for, wildcards included: of all resources and always.
-  /// - Parameter isPermitted: whether it may without a role, unless one denies it.
-  public func holds(
-    _ permission: Permission, subject: String, isPermitted: Bool = false, now: Timestamp,
-    _ budget: inout WorkBudget
-  ) -> Bool {
-    shared.content.holds(
-      permission, subject: subject, isPermitted: isPermitted, now: now, &budget)
+  /// What a subject may give away.
+  public func power(of subject: String, at now: Timestamp) -> SubjectPower {
+    unsafe SubjectPower(shared.content, of: subject.utf8Span.span.bytes, at: now)
   }
 
   /// Which of its roles inherit from which.

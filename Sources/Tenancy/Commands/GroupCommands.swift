@@ -18,18 +18,18 @@ public struct GroupCommands: Sendable {
   private let tenant: TenantID
   private let judge: WriteJudge
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
-  private let holds: @Sendable (Permission, ControlState) -> Bool
+  private let power: RoleCommands.Power
 
   /// - Parameter judge: whether the caller may still when it is done.
   public init(
     _ plane: ControlPlane, actor: String, tenant: TenantID, judge: WriteJudge,
-    holds: @escaping @Sendable (Permission, ControlState) -> Bool
+    power: @escaping RoleCommands.Power
   ) {
     self.plane = plane
     self.actor = actor
     self.tenant = tenant
     self.judge = judge
-    self.holds = holds
+    self.power = power
   }
 
   // MARK: Groups
@@ -155,6 +155,8 @@ public struct GroupCommands: Sendable {
       guard checks.passed, let id else { throw checks.failure }
       guard let group = policy.content.groups.number(id) else { throw Self.notFound(id) }
       try checkPower(of: group, policy, transaction)
+      // To deny is for those who have it themselves.
+      try checkPower(of: group, denied: true, policy, transaction)
       let holder = record.holder(member)
       if let old = policy.groupMember(member, holder: holder, of: id) {
         if replaces, old.expireTime == expireTime {
@@ -167,8 +169,6 @@ public struct GroupCommands: Sendable {
             .alreadyExists, .groupMemberExists, "the subject is in this group already",
             metadata: ["group_member": old.id])
         }
-        // What is denied to who is in it may be for a shorter time.
-        try checkPower(of: group, denied: true, policy, transaction)
         transaction.emit(.deleteGroupMember(tenant, id: old.id), about: tenant)
       } else {
         try checkRoom(for: holder, policy)
@@ -286,8 +286,10 @@ public struct GroupCommands: Sendable {
         .failedPrecondition, .groupHoldsTooMuch,
         "more than \(Self.maximumJudged) permissions on this API come with being in the group")
     }
+    if all.isEmpty { return }
+    let holds = power(transaction.state)
     for text in all {
-      guard let permission = Permission(parsing: text), holds(permission, transaction.state) else {
+      guard let permission = Permission(parsing: text), holds(permission) else {
         throw .missing(permission: text)
       }
     }

@@ -25,11 +25,10 @@ extension RoleCommands {
       }
       if let terms { AssignmentRules.check(terms, policy, &checks) }
       guard checks.passed, let id, let terms else { throw checks.failure }
-      guard let role = policy.role(id)?.role else {
-        throw Self.notFound(id)
-      }
+      guard policy.role(id) != nil else { throw Self.notFound(id) }
       let rules = RoleRules(policy)
-      try mayGive(rules.reserved(grantedBy: [id]), transaction.state)
+      try mayGive(
+        rules.reserved(grantedBy: [id]).union(rules.reserved(deniedBy: [id])), transaction.state)
       let holder = record.holder(subject)
       if let old = policy.assignment(of: subject, holder: holder, role: id, terms) {
         if replaces, old.expireTime == expireTime, old.terms.hasSameReason(as: terms) {
@@ -41,10 +40,6 @@ extension RoleCommands {
           throw TenancyError(
             .alreadyExists, .assignmentExists, "the subject has this role already",
             metadata: ["assignment": old.id])
-        }
-        if let expireTime, old.expireTime.map({ $0 > expireTime }) ?? true {
-          // What is denied is for a shorter time.
-          try mayGive(rules.reserved(deniedBy: role), transaction.state)
         }
         transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
       } else {
@@ -70,9 +65,8 @@ extension RoleCommands {
       guard let former = record.policy.assignment(id) else {
         throw Self.assignmentNotFound
       }
-      if let role = record.policy.role(former.role)?.role {
-        try mayGive(RoleRules(record.policy).reserved(deniedBy: role), transaction.state)
-      }
+      try mayGive(
+        RoleRules(record.policy).reserved(deniedBy: [former.role]), transaction.state)
       transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
     }
   }

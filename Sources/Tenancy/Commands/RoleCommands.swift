@@ -10,18 +10,21 @@ public struct RoleCommands: Sendable {
   let tenant: TenantID
   private let judge: WriteJudge
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
-  private let holds: @Sendable (Permission, ControlState) -> Bool
+  private let power: Power
+
+  /// Whether the caller holds a permission, asked of one after the other on one state.
+  public typealias Power = @Sendable (ControlState) -> (Permission) -> Bool
 
   /// - Parameter judge: whether the caller may still when it is done.
   public init(
     _ plane: ControlPlane, actor: String, tenant: TenantID, judge: WriteJudge,
-    holds: @escaping @Sendable (Permission, ControlState) -> Bool
+    power: @escaping Power
   ) {
     self.plane = plane
     self.actor = actor
     self.tenant = tenant
     self.judge = judge
-    self.holds = holds
+    self.power = power
   }
 
   // MARK: Roles
@@ -116,7 +119,7 @@ public struct RoleCommands: Sendable {
           .failedPrecondition, .roleInUse, "other roles inherit from the role, or exclude it")
       }
       // Whoever it denies something has that again.
-      try mayGive(rules.reserved(deniedBy: role), transaction.state)
+      try mayGive(rules.reserved(deniedBy: [id]), transaction.state)
       let count = record.policy.assignmentCount(ofRole: id)
       guard count == 0 || force else {
         throw TenancyError(
@@ -205,17 +208,13 @@ public struct RoleCommands: Sendable {
     let parents = Set(before?.parents ?? [])
     try mayGive(
       rules.reserved(grantedBy: role.parents.filter { !parents.contains($0) }), transaction.state)
-    if let before {
-      // What is denied no longer is given.
-      let denied = Set(role.denials)
-      try mayGive(
-        before.denials.filter { !denied.contains($0) && Permission.isReserved($0) },
-        transaction.state)
-      let kept = Set(role.parents)
-      try mayGive(
-        rules.reserved(deniedByRoles: before.parents.filter { !kept.contains($0) }),
-        transaction.state)
-    }
+    // What is denied no longer is given; and to deny is for those who have it themselves.
+    let (denied, formerly) = (Set(role.denials), Set(before?.denials ?? []))
+    try mayGive(
+      denied.symmetricDifference(formerly).filter { Permission.isReserved($0) }, transaction.state)
+    try mayGive(
+      rules.reserved(deniedBy: Array(parents.symmetricDifference(role.parents))),
+      transaction.state)
     try rules.checkHeirs(of: role, since: before, at: transaction.now)
   }
 
@@ -224,10 +223,15 @@ public struct RoleCommands: Sendable {
   func mayGive(
     _ permissions: some Sequence<String>, _ state: ControlState
   ) throws(TenancyError) {
-    for text in permissions {
-      guard let permission = Permission(parsing: text), holds(permission, state) else {
+    var permissions = permissions.makeIterator()
+    guard var text = permissions.next() else { return }
+    let holds = power(state)
+    while true {
+      guard let permission = Permission(parsing: text), holds(permission) else {
         throw .missing(permission: text)
       }
+      guard let next = permissions.next() else { return }
+      text = next
     }
   }
 

@@ -117,6 +117,8 @@ struct RoleRules {
 
   private func levels(above id: String, _ known: inout [String: Int]) -> Int {
     if let levels = known[id] { return levels }
+    // What a broken store might have in a circle ends here.
+    known[id] = 0
     var levels = 0
     for parent in policy.role(id)?.role.parents ?? [] {
       levels = max(levels, 1 + self.levels(above: parent, &known))
@@ -127,6 +129,8 @@ struct RoleRules {
 
   private func levels(below id: String, _ known: inout [String: Int]) -> Int {
     if let levels = known[id] { return levels }
+    // What a broken store might have in a circle ends here.
+    known[id] = 0
     var levels = 0
     policy.family.children(of: id).forEach { child in
       guard let child = policy.role(number: child) else { return }
@@ -159,123 +163,124 @@ struct RoleRules {
   // MARK: What is given
 
   /// Permissions on this framework's own API that who holds these roles has by them.
-  func reserved(grantedBy ids: [String]) throws(TenancyError) -> Set<String> {
-    try reserved(withAncestors(ids).map(\.reservedPermissions))
+  func reserved(grantedBy ids: [String]) -> Set<String> {
+    withAncestors(ids).reduce(into: []) { $0.formUnion($1.reservedPermissions) }
   }
 
-  /// Those that who holds this role is denied by it.
-  func reserved(deniedBy role: Role) throws(TenancyError) -> Set<String> {
-    try reserved(deniedByRoles: [role.id])
-  }
-
-  func reserved(deniedByRoles ids: [String]) throws(TenancyError) -> Set<String> {
-    try reserved(withAncestors(ids).map(\.reservedDenials))
-  }
-
-  private func reserved(_ lists: [[String]]) throws(TenancyError) -> Set<String> {
-    var all = Set<String>()
-    for list in lists {
-      all.formUnion(list)
-      guard all.count <= Self.maximumReserved else {
-        throw .invalid(
-          "role",
-          "has more than \(Self.maximumReserved) permissions on this API, inherited ones included")
-      }
-    }
-    return all
+  /// Those that who holds these roles is denied by them.
+  func reserved(deniedBy ids: [String]) -> Set<String> {
+    withAncestors(ids).reduce(into: []) { $0.formUnion($1.reservedDenials) }
   }
 
   // MARK: Separation of duties
 
-  /// Roles that exclude a role, or that it excludes, by what it inherits too.
-  private func excluded(by roles: [TenantPolicy.CompiledRole]) -> Set<String> {
-    roles.reduce(into: Set()) { $0.formUnion(policy.exclusions.of($1.role.id)) }
-  }
-
-  /// Roles that exclude one of these, or that one of these excludes, by their numbers.
-  private func banned(by id: String) -> RoleSet {
-    var banned = RoleSet()
-    for other in excluded(by: withAncestors([id])) {
-      if let number = policy.role(other)?.number { banned.insert(number) }
-    }
-    return banned
+  /// The role and its ancestors, by their numbers.
+  private func family(of number: Int) -> RoleSet {
+    var all = policy.family.ancestors(of: number)
+    all.insert(number)
+    return all
   }
 
   /// Whether a subject may hold a role beside those that it holds.
   func checkExclusions(
     of id: String, subject: String, holder: String, at now: Timestamp
   ) throws(TenancyError) {
-    if policy.exclusions.isEmpty { return }
+    guard !policy.exclusions.isEmpty, let number = policy.role(id)?.number else { return }
     var budget = WorkBudget.uncapped
-    try check(banned(by: id), id, subject: subject, holder: holder, at: now, &budget)
+    try check(
+      policy.exclusions.banned(by: family(of: number)), id, subject: subject, holder: holder,
+      at: now, &budget)
   }
 
   private func check(
     _ banned: RoleSet, _ id: String, subject: String, holder: String, at now: Timestamp,
     _ budget: inout WorkBudget
   ) throws(TenancyError) {
+    if banned.isEmpty { return }
     // Its members would all have to be looked at, each time.
-    if !banned.isEmpty, SubjectGroup.isGroup(holder) {
-      throw TenancyError(
-        .failedPrecondition, .rolesExcluded,
-        "the role \(id) excludes others, or is excluded: it is not assigned to groups",
-        metadata: ["role": id, "subject": subject])
-    }
-    guard !banned.isEmpty,
+    if SubjectGroup.isGroup(holder) { throw Self.notForGroups(id, subject) }
+    guard
       let number = policy.holdings(of: holder)?.anywhere(banned, policy.family, at: now, &budget),
       let other = policy.role(number: number)
     else { return }
     throw Self.excluded(id, other.role.id, subject)
   }
 
-  /// Whether who holds a role, or one that inherits from it, may go on to, and none inherits from too many.
+  /// Whether a role may be as it is to be, with all that inherits from it: none of them inherits from too many, or has
+  /// too much, and nobody who holds one of them holds what it excludes.
   func checkHeirs(of role: Role, since before: Role?, at now: Timestamp) throws(TenancyError) {
-    guard role.exclusions != before?.exclusions ?? [] || role.parents != before?.parents ?? []
-    else { return }
     var after = policy
     after.put(role)
-    let rules = RoleRules(after)
     guard let number = after.role(role.id)?.number else { return }
-    var ids = [role.id]
+    let rules = RoleRules(after)
+    var affected = RoleSet()
+    affected.insert(number)
     after.family.heirs.forEach { heir in
-      if after.family.ancestors(of: heir).contains(number), let heir = after.role(number: heir) {
-        ids.append(heir.role.id)
-      }
+      if after.family.ancestors(of: heir).contains(number) { affected.insert(heir) }
     }
-    for id in ids {
-      guard let number = after.role(id)?.number,
-        after.family.ancestors(of: number).count <= Self.maximumAncestors
-      else {
-        throw .invalid(
-          "role.parents", "\(id) would inherit from more than \(Self.maximumAncestors) roles")
-      }
-    }
-    if after.exclusions.isEmpty { return }
-    try rules.checkHolders(of: ids, at: now)
+    var failure: TenancyError?
+    affected.forEach { if failure == nil { failure = rules.excess(of: $0) } }
+    if let failure { throw failure }
+    guard role.exclusions != before?.exclusions ?? [] || role.parents != before?.parents ?? [],
+      !after.exclusions.isEmpty
+    else { return }
+    try rules.checkHolders(of: affected, at: now)
   }
 
-  private func checkHolders(of ids: [String], at now: Timestamp) throws(TenancyError) {
-    guard ids.reduce(0, { $0 + policy.assignmentCount(ofRole: $1) }) <= Self.maximumHolders else {
-      throw Self.tooManyHolders
+  /// What a role has too much of, with all that it inherits.
+  private func excess(of number: Int) -> TenancyError? {
+    guard let id = policy.role(number: number)?.role.id else { return nil }
+    let family = family(of: number)
+    guard family.count <= 1 + Self.maximumAncestors else {
+      return .invalid(
+        "role.parents", "\(id) would inherit from more than \(Self.maximumAncestors) roles")
     }
+    var (given, denied) = (0, 0)
+    family.forEach { one in
+      guard let role = policy.role(number: one) else { return }
+      given += role.reservedPermissions.count
+      denied += role.reservedDenials.count
+    }
+    guard max(given, denied) <= Self.maximumReserved else {
+      return .invalid(
+        "role.permissions",
+        "\(id) would have more than \(Self.maximumReserved) permissions on this API, inherited ones included"
+      )
+    }
+    return nil
+  }
+
+  private func checkHolders(of affected: RoleSet, at now: Timestamp) throws(TenancyError) {
     var budget = WorkBudget(visits: Self.maximumLooks)
-    for id in ids {
-      let banned = banned(by: id)
+    var (all, rest) = (RoleSet(), affected)
+    while let number = rest.lowest {
+      rest.remove(number)
+      guard let id = policy.role(number: number)?.role.id else { continue }
+      let family = family(of: number)
+      let banned = policy.exclusions.banned(by: family)
       if banned.isEmpty { continue }
-      let own = withAncestors([id])
-      if let other = own.first(where: { banned.contains($0.number) }) {
+      all.formUnion(banned)
+      if let other = banned.firstCommon(with: family).flatMap({ policy.role(number: $0) }) {
         throw .invalid(
           "role.excluded_roles",
           "\(id) would be, or inherit from, \(other.role.id), which it excludes",
           reason: .rolesExcluded)
       }
+      guard policy.assignmentCount(ofRole: id) <= Self.maximumHolders else {
+        throw Self.tooManyHolders
+      }
       var (list, uncapped) = (policy.assignments(ofRole: id), WorkBudget.uncapped)
       while let held = list.next(&uncapped) {
         guard !budget.isSpent else { throw Self.tooManyHolders }
         if held.expireTime.map({ $0 <= now }) ?? false { continue }
-        budget.visit(policy.holdings(of: held.holder)?.assignments.count ?? 0)
+        budget.visit(1 + (policy.holdings(of: held.holder)?.assignments.count ?? 0))
         try check(banned, id, subject: held.subject, holder: held.holder, at: now, &budget)
       }
+    }
+    if all.isEmpty { return }
+    // Whoever is in a group might hold one of the others by himself.
+    if let (group, role) = policy.content.groupHolding(all, at: now) {
+      throw Self.notForGroups(role, group)
     }
   }
 
@@ -286,6 +291,13 @@ struct RoleRules {
     .failedPrecondition, .roleInUse,
     "too many hold the role or one that inherits from it: take it from them, or exclude roles before it is assigned"
   )
+
+  private static func notForGroups(_ role: String, _ subject: String) -> TenancyError {
+    TenancyError(
+      .failedPrecondition, .rolesExcluded,
+      "the role \(role) excludes others, or is excluded: it is not assigned to groups",
+      metadata: ["role": role, "subject": subject])
+  }
 
   private static func excluded(_ role: String, _ other: String, _ subject: String) -> TenancyError {
     TenancyError(

@@ -47,21 +47,20 @@ extension TenantRecord {
     var held = holder(subject)
     // Nobody holds anything under this name.
     if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { held = "" }
+    let asked = unsafe Question(
+      subject: subject.utf8Span.span.bytes, permission: question, colon: colon,
+      resource: resource.utf8Span.span.bytes, now: now)
     return unsafe policy.explain(
-      Question(
-        subject: held.utf8Span.span.bytes, permission: question, colon: colon,
-        resource: resource.utf8Span.span.bytes, now: now), &attributes, &budget)
+      Question(asked, of: held.utf8Span.span.bytes), &attributes, &budget)
   }
 
-  /// Whether `subject` may do everything that `permission` stands for, wildcards included: of all resources and always.
-  /// - Parameter isPermitted: whether it may without a role, unless one denies it.
-  public func holds(
-    _ permission: Permission, subject: String, isPermitted: Bool = false, now: Timestamp,
-    _ budget: inout WorkBudget
-  ) -> Bool {
-    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { return isPermitted }
-    return policy.holds(
-      permission, subject: holder(subject), isPermitted: isPermitted, now: now, &budget)
+  /// What a subject may give away.
+  public func power(of subject: String, at now: Timestamp) -> SubjectPower {
+    // Nobody holds anything under no name.
+    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) {
+      return policy.power(of: "", at: now)
+    }
+    return policy.power(of: holder(subject), at: now)
   }
 
   /// When the next of the roles that `subject` holds at `now` ends; nil: none does by itself.

@@ -125,7 +125,7 @@ struct Gate: Sendable {
   }
 
   /// A call's own admission looks at no more of its roles and conditions: what is beyond allows nothing.
-  private static var visitsOfDecision: Int { 20_000 }
+  private static var visitsOfDecision: Int { CheckService.maximumVisits }
 
   /// Judges an admitted call again, on the state that its change is applied to, and by the CAs and CRLs of
   /// that moment. What platform identities may do does not change while the server runs.

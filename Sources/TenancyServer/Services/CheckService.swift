@@ -6,8 +6,8 @@ import TenancyWire
 struct CheckService: Sendable {
   /// Checks in one batch, at most.
   static let maximumBatch = 1000
-  /// Roles, those in sets by the word, that a batch looks at. Only subjects that hold hundreds of roles
-  /// which end some day can need more.
+  /// Roles, those in sets by the word, steps of conditions and bytes of attributes that a call looks at. Only subjects
+  /// that hold hundreds of roles which end some day, or are under conditions, can need more.
   static let maximumVisits = 100_000
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
@@ -59,9 +59,10 @@ struct CheckService: Sendable {
     }
   }
 
-  private static let tooMuch = TenancyError.invalid(
+  static let tooMuch = TenancyError.invalid(
     "items",
-    "the subjects hold too many roles between them: one call looks at \(maximumVisits) at most")
+    "the subjects hold too many roles between them, under too many conditions, or there are too many attributes: one "
+      + "call looks at \(maximumVisits) at most")
 
   static let tooManyAttributes = TenancyError.invalid(
     "attributes", "at most \(maximumAttributeBytes) bytes")
@@ -116,6 +117,8 @@ struct CheckService: Sendable {
         Question(
           subject: subject, permission: question, colon: colon, resource: path, now: access.now),
         &attributes, &budget)
+      // What it was too much to look at might have decided otherwise.
+      if attributes.isCutShort { throw Self.tooMuch }
       switch decision {
       case .allowed(let role):
         response.write(.allowed, true)

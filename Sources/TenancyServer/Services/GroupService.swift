@@ -184,8 +184,8 @@ struct GroupService: Sendable {
     return GroupCommands(
       plane, actor: caller.subject, tenant: id,
       judge: try access.requireJudge().validating(only: validateOnly)
-    ) { permission, state in
-      RoleService.holds(permission, caller, state.find(id), now: plane.now)
+    ) { state in
+      RoleService.power(of: caller, state.find(id), at: plane.now)
     }
   }
 

@@ -270,22 +270,21 @@ struct RoleService: Sendable {
     return RoleCommands(
       plane, actor: caller.subject, tenant: id,
       judge: try access.requireJudge().validating(only: validateOnly)
-    ) { permission, state in
-      Self.holds(permission, caller, state.find(id), now: plane.now)
+    ) { state in
+      Self.power(of: caller, state.find(id), at: plane.now)
     }
   }
 
-  /// Whether a caller may give a permission of this API away. For a wildcard of one kind
-  /// (`tenancy.roles:*`) it must hold that kind's wildcard.
-  static func holds(
-    _ permission: Permission, _ caller: Caller, _ home: TenantRecord?, now: Timestamp
-  ) -> Bool {
-    guard caller.allows(permission) else { return false }
-    if caller.isPlatform { return caller.permissions.covers(permission) }
-    var budget = WorkBudget.uncapped
-    return home?.holds(
-      permission, subject: caller.subject, isPermitted: caller.permissions.covers(permission),
-      now: now, &budget) ?? false
+  /// Which permissions of this API a caller may give away. For a wildcard of one kind (`tenancy.roles:*`) it must hold
+  /// that kind's wildcard.
+  static func power(
+    of caller: Caller, _ home: TenantRecord?, at now: Timestamp
+  ) -> (Permission) -> Bool {
+    if caller.isPlatform { return { caller.allows($0) && caller.permissions.covers($0) } }
+    guard let power = home?.power(of: caller.subject, at: now) else { return { _ in false } }
+    return {
+      caller.allows($0) && power.holds($0, isPermitted: caller.permissions.covers($0))
+    }
   }
 
   /// The last part of `tenants/{tenant}/{collection}/{id}`.

@@ -7,7 +7,7 @@ internal import Tenancy
 /// That names are unique is seen from their order, and that they are their tenants' where the name is: no
 /// table of names is made, which would take as long as reading them.
 struct StateAudit {
-  private typealias Row = AuditRow
+  typealias Row = AuditRow
 
   private let revision: UInt64
   private var positions = TenantPositions()
@@ -351,6 +351,11 @@ struct StateAudit {
     if let at = positions.find(id) { return at }
     try row.require(unreadable.contains(id), "there is no tenant \(id)")
     return nil
+  }
+
+  func isPurging(_ at: Int) -> Bool {
+    guard case .putTenant(let tenant) = tenants[at] else { return false }
+    return tenant.state == .purging
   }
 
   /// Each version took a revision.

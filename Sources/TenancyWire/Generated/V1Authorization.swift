@@ -826,8 +826,7 @@ extension V1 {
     /// role's parents and theirs are 8 levels at most, and none is its own ancestor.
     public var parents: [String]
     /// Ids of roles that no subject may hold beside this one (separation of duties), whether directly or by
-    /// inheritance. At most 64. A role that excludes others, or is excluded, is assigned to subjects for all resources
-    /// and without a condition.
+    /// inheritance. At most 64. A role that excludes others, or is excluded, is not assigned to groups.
     public var excludedRoles: [String]
 
     /// Fields that are not given have their defaults.

@@ -45,16 +45,11 @@ def answers(ctl, tenant):
     return answers
 
 
-def active(ctl, tenant):
-    ctl("tenant", "provision", tenant)
-    ctl("tenant", "activate", tenant)
-
-
 def test_a_policy_goes_elsewhere_as_it_is(daemon, place):
     ctl = daemon.over_unix()
     wanted = declared("acme", roles=ROLES, assignments=ASSIGNMENTS)
     assert apply(ctl, fleet(wanted))["summary"]["create"] == 1
-    active(ctl, "acme")
+    ctl("tenant", "provision", "acme")
     here = answers(ctl, "acme")
     kinds = {one[-2] for one in here}
     assert kinds == {f"DECISION_REASON_{one}" for one in ("ROLE", "DENIED", "NO_GRANT")}
@@ -63,12 +58,12 @@ def test_a_policy_goes_elsewhere_as_it_is(daemon, place):
     assert ctl("apply", "-f", "-", "--plan", stdin=text) == "No changes: 1 unchanged.\n"
     # In another tenant, of this server and of another.
     apply(ctl, text.replace("slug: acme", "slug: globex"))
-    active(ctl, "globex")
+    ctl("tenant", "provision", "globex")
     assert answers(ctl, "globex") == here
     with Daemon(place / "other") as other:
         there = other.over_unix()
         apply(there, text)
-        active(there, "acme")
+        there("tenant", "provision", "acme")
         assert answers(there, "acme") == here
         assert there("tenant", "export", "acme") == text
     # Over one that has the same roles and the same holders, unconditionally.
@@ -76,7 +71,7 @@ def test_a_policy_goes_elsewhere_as_it_is(daemon, place):
     loose = [one for at, one in enumerate(loose) if one not in loose[:at]]
     apply(ctl, fleet(declared("loose", labels={"managed": "yes"}, assignments=loose, roles=[
         {"id": one["id"], "permissions": ["docs:*", "x:y"]} for one in ROLES])))
-    active(ctl, "loose")
+    ctl("tenant", "provision", "loose")
     strict = declared("loose", labels={"managed": "yes"}, roles=ROLES, assignments=ASSIGNMENTS)
     done = apply(ctl, fleet(strict), *PRUNE)
     fields = {one["field"]: (one["from"], one["to"]) for one in done["tenants"][0]["changes"]}

@@ -76,6 +76,26 @@ def test_the_todo_scenario(server, admin):
                            action=request["action"]).decisions == expected
 
 
+def test_the_core_of_the_certification_scenario(server, admin):
+    admin.active("certified", api.SHARED)
+    for role, *permissions in (("checker", "tenancy.authorization:check"), ("owner", "record:read", "record:write"),
+                               ("reader", "record:read")):
+        admin.role("certified", role, *permissions)
+    for subject, role in (("pep", "checker"), ("user:alice", "owner"), ("user:bob", "reader")):
+        admin.assign("certified", subject, role)
+    pep = enforcer(server, admin, "certified")
+    asked = [question(f"user:{who}", f"record:{action}", "record-1")
+             for who in ("alice", "bob") for action in ("read", "write")]
+    for made, expected in zip(asked, (True, True, True, False), strict=True):
+        for context in ({}, {"context": {"time": "2025-06-27T18:03-07:00", "ip": "192.168.1.1"}}):
+            assert pep.ask(made | context).decision is expected
+    assert pep.ask_all(asked).decisions == [True, True, True, False]
+    # One that lacks a part is denied, and the others are not.
+    answer = pep.ask_all([{"resource": asked[0]["resource"]}, {}], "execute_all", subject=asked[0]["subject"],
+                         action=asked[0]["action"])
+    assert answer.decisions == [True, False] and answer.json["evaluations"][1]["context"]["error"]["status"] == 400
+
+
 def test_decisions_are_those_of_check(server, admin):
     admin.active("globex", api.SHARED)
     admin.role("globex", "checker", "tenancy.authorization:check")

@@ -223,6 +223,10 @@ struct AuthZENTests {
       Caller(kind, subject: "x", source: .certificate, certificate: nil, rules: rules)
     }
     #expect(try await status(Caller(bearerFrom: "::1", connection: { "" }), path) == 401)
+    let revoked = Caller(
+      .tenant(name: "acme"), subject: "x", source: .certificate, certificate: nil, rules: rules,
+      refusal: { "it is revoked" })
+    #expect(try await status(revoked, path) == 401)
     #expect(try await status(caller(.platform(roles: [])), path) == 403)
     #expect(try await status(caller(.tenant(name: "asleep")), path) == 403)
     #expect(try await status(caller(.tenant(name: "asleep")), "/access/v1/evaluation") == 403)

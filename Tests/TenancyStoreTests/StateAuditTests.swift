@@ -76,6 +76,31 @@ import Testing
     #expect(try store.load().changes.count > 10)
   }
 
+  /// A purge takes roles away in parts, those before others that name them.
+  @Test func whatAPurgeHasLeftIsRead() throws {
+    let (left, other) = (Sample.id(3), Sample.id(4))
+    var role = Sample.role("z")
+    role.parents = ["a"]
+    for (id, state) in [(left, TenantState.purging), (other, .active)] {
+      var tenant = Sample.tenant(id == left ? 3 : 4)
+      tenant.state = state
+      tenant.isolationModel = .database
+      if state == .purging {
+        tenant.deleteTime = Timestamp(nanoseconds: 3)
+        tenant.purgeTime = Timestamp(nanoseconds: 4)
+      }
+      var audit = StateAudit(revision: 9)
+      try audit.check([.putTenant(tenant)])
+      try audit.check([.reserveName(ReservedName(.slug, tenant.slug.text), id)])
+      try audit.check([.putRole(id, role)])
+      if state == .purging {
+        try audit.finish()
+      } else {
+        expectError(.corrupt) { try audit.finish() }
+      }
+    }
+  }
+
   private static let slugOfFirst = "slug/tenant-1"
 
   @Test(arguments: [
@@ -128,6 +153,10 @@ import Testing
     ("UPDATE roles SET tenant_id = '\(Sample.id(9))'", "roles", "\(Sample.id(9))/clerk"),
     ("UPDATE roles SET id = 'tenant-admin'", "roles", "\(first)/tenant-admin"),
     ("UPDATE roles SET id = 'No Role'", "roles", "\(first)/No Role"),
+    (#"UPDATE roles SET rules = '{"parents":["nobody"]}'"#, "roles", "\(first)/clerk"),
+    (#"UPDATE roles SET rules = '{"exclusions":["nobody"]}'"#, "roles", "\(first)/clerk"),
+    (#"UPDATE roles SET rules = '{"denials":["b:c","a:b"]}'"#, "roles", "\(first)/clerk"),
+    (#"UPDATE roles SET rules = '{"denials":["a"]}'"#, "roles", "\(first)/clerk"),
     ("UPDATE roles SET version = 9", "roles", "\(first)/clerk"),
     ("UPDATE roles SET permissions = '[\"*\"]'", "roles", "\(first)/clerk"),
     ("UPDATE roles SET permissions = '[\"c:*\",\"a:b\"]'", "roles", "\(first)/clerk"),

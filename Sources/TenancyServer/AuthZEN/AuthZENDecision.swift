@@ -39,7 +39,7 @@ struct AuthZENDecision: Sendable, Equatable {
       Question(
         subject: question.subject.utf8Span.span.bytes, permission: permission, colon: colon,
         resource: question.resource.utf8Span.span.bytes, now: access.now), &attributes, &budget)
-    if attributes.isCutShort { throw CheckService.tooMuch }
+    if attributes.isCutShort { throw CheckService.tooMuchOfOne }
     return switch decision {
     case .allowed(let role):
       AuthZENDecision(isAllowed: true, reason: .role, role: role.role.id, revision: revision)

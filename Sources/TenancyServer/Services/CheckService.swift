@@ -59,10 +59,14 @@ struct CheckService: Sendable {
     }
   }
 
-  static let tooMuch = TenancyError.invalid(
+  private static let tooMuch = TenancyError.invalid(
     "items",
     "the subjects hold too many roles between them, under too many conditions, or there are too many attributes: one "
       + "call looks at \(maximumVisits) at most")
+
+  static let tooMuchOfOne = TenancyError.invalid(
+    "subject",
+    "holds too many roles under too many conditions, or there is no time left for it in this call")
 
   static let tooManyAttributes = TenancyError.invalid(
     "attributes", "at most \(maximumAttributeBytes) bytes")
@@ -118,7 +122,7 @@ struct CheckService: Sendable {
           subject: subject, permission: question, colon: colon, resource: path, now: access.now),
         &attributes, &budget)
       // What it was too much to look at might have decided otherwise.
-      if attributes.isCutShort { throw Self.tooMuch }
+      if attributes.isCutShort { throw Self.tooMuchOfOne }
       switch decision {
       case .allowed(let role):
         response.write(.allowed, true)

@@ -63,15 +63,15 @@ def test_the_todo_scenario(server, admin):
     admin.assign("todo", "pep", "checker")
     pep = enforcer(server, admin, "todo")
     decided = 0
-    for request, expected, needs_condition in todo.decisions():
-        # Without a condition nobody may what owners may.
-        assert pep.ask(request).decision is (expected and not needs_condition), request
+    for request, expected in todo.decisions():
+        assert pep.ask(request).decision is expected, request
         decided += 1
     assert decided == 40
-    rick, jerry = list(todo.USERS)[0], list(todo.USERS)[4]
-    for identity, expected in ((rick, [True, True]), (jerry, [False, False])):
+    rick, morty, jerry = (list(todo.USERS)[at] for at in (0, 1, 4))
+    for identity, expected in ((rick, [True, True]), (morty, [False, True]), (jerry, [False, False])):
         request = todo.request(identity, "can_update_todo", "todo", todo.RICKS, "rick@the-citadel.com")
-        other = dict(request["resource"], properties={"ownerID": "jerry@the-smiths.com"})
+        owner = "morty@the-citadel.com" if identity == morty else "jerry@the-smiths.com"
+        other = dict(request["resource"], properties={"ownerID": owner})
         assert pep.ask_all([{"resource": request["resource"]}, {"resource": other}], subject=request["subject"],
                            action=request["action"]).decisions == expected
 

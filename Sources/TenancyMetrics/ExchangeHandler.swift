@@ -22,7 +22,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     /// Between two requests.
     case resting
     /// Its head is looked at; what has come behind that waits.
-    case beginning(HTTPRequestHead, [HTTPServerRequestPart])
+    case beginning(HTTPRequestHead, HeldParts)
     case receiving(HTTPRequestHead, any HTTPTurn, [UInt8])
     /// - Parameter isWhole: whether nothing more of the request comes.
     case answering(HTTPRequestHead, isWhole: Bool)
@@ -61,7 +61,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     isInputClosed = true
     switch state {
     case .answering: break
-    case .beginning(_, let parts) where parts.contains(where: \.isEnd): break
+    case .beginning(_, let parts) where parts.isWhole: break
     // Nothing more comes, and what there is is no request.
     case .beginning, .resting, .receiving, .ending: context.close(promise: nil)
     }
@@ -89,7 +89,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     let part = unwrapInboundIn(data)
     switch (state, part) {
     case (.resting, .head(let head)): begin(context, head)
-    case (.beginning(let head, let parts), _): state = .beginning(head, parts + [part])
+    case (.beginning(_, let parts), _): parts.append(part)
     case (.receiving(let head, let turn, let body), _):
       state = .ending  // So that the body has one owner.
       receive(context, head, turn, body, part)
@@ -99,7 +99,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
   }
 
   private func begin(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
-    state = .beginning(head, [])
+    state = .beginning(head, HeldParts())
     terms.bytes.restart()
     terms.onRest(context.channel, false)
     wait(context, for: Self.patience)
@@ -115,7 +115,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
       guard case .beginning(let head, let parts) = handler.state else { return }
       switch beginning {
       case .answer(let answer): handler.answer(context, head, answer)
-      case .body(let turn): handler.admit(context, head, turn, parts)
+      case .body(let turn): handler.admit(context, head, turn, parts.all)
       }
     }
   }
@@ -188,7 +188,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     let isWhole: Bool
     switch state {
     case .answering(_, let whole): isWhole = whole
-    case .beginning(_, let parts): isWhole = parts.contains(where: \.isEnd)
+    case .beginning(_, let parts): isWhole = parts.isWhole
     case .resting, .receiving, .ending: isWhole = false
     }
     let goesOn = isWhole && head.isKeepAlive && !isInputClosed
@@ -243,8 +243,24 @@ final class ExchangeHandler: ChannelDuplexHandler {
     body: "nobody is answered here who comes so\n")
 }
 
-extension HTTPServerRequestPart {
-  fileprivate var isEnd: Bool {
-    if case .end = self { true } else { false }
+/// What has come of a request that nobody has let in yet, its body in one piece. A reference, so that to add to it copies
+/// nothing.
+private final class HeldParts {
+  private var body: ByteBuffer?
+  private var end: HTTPServerRequestPart?
+  /// What is neither, which ends the connection.
+  private var other: HTTPServerRequestPart?
+
+  /// Whether nothing more comes.
+  var isWhole: Bool { end != nil }
+
+  var all: [HTTPServerRequestPart] { [other, body.map { .body($0) }, end].compactMap { $0 } }
+
+  func append(_ part: HTTPServerRequestPart) {
+    switch part {
+    case .head: other = part
+    case .body(let more): body.setOrWriteImmutableBuffer(more)
+    case .end: end = part
+    }
   }
 }

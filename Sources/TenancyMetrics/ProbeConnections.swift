@@ -11,9 +11,17 @@ final class Room {
   /// Those of an exchange, and since when they wait for a request; nil: they have one.
   private var conversations: [ObjectIdentifier: (channel: any Channel, since: NIODeadline?)] = [:]
 
+  /// Connections that have not begun a conversation, at the same time.
+  private let limit: Int
+
+  /// - Parameter handshakes: whether there are some, which take a while each.
+  init(handshakes: Bool = false) {
+    limit = handshakes ? ProbeListener.maximumConversations : ProbeListener.maximumConnections
+  }
+
   /// - Returns: false if there is no place.
   func enter(_ channel: any Channel) -> Bool {
-    if open.count >= ProbeListener.maximumConnections {
+    if open.count >= limit {
       guard let oldest = silent.first else { return false }
       leave(oldest)
       oldest.close(promise: nil)

@@ -68,7 +68,9 @@ public final class ProbeListener: Sendable {
   /// - Throws: when the address can't be bound.
   public func start(_ address: ListenAddress) async throws -> ListenAddress {
     let loop = group.next()
-    let room = try await loop.submit { NIOLoopBound(Room(), eventLoop: loop) }.get()
+    let hasTLS = tls != nil
+    let room = try await loop.submit { NIOLoopBound(Room(handshakes: hasTLS), eventLoop: loop) }
+      .get()
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .childChannelOption(.allowRemoteHalfClosure, value: true)

@@ -76,6 +76,36 @@ def test_the_todo_scenario(server, admin):
                            action=request["action"]).decisions == expected
 
 
+def test_what_is_not_sent_is_absent(server, admin):
+    """And so a denial that asks for it applies, as it does for Check."""
+    admin.active("absent", api.SHARED)
+    for role, fields in (("checker", {}), ("reader", {}), ("wary", {"denied_permissions": ["docs:read"]})):
+        permission = {"checker": ["tenancy.authorization:check"], "reader": ["docs:read"], "wary": []}[role]
+        admin.role("absent", role, *permission, **fields)
+    for subject, role in (("pep", "checker"), ("user:al", "reader")):
+        admin.assign("absent", subject, role)
+    admin.assign("absent", "user:al", "wary", condition="has(context.risk) && context.risk > 5")
+    admin.assign("absent", "user:al", "wary", condition="has(subject.attributes.gone)")
+    pep = enforcer(server, admin, "absent")
+    made = question("user:al", "docs:read", "1")
+    full = made | {"context": {}, "subject": made["subject"] | {"properties": {}}}
+    for asked, expected in ((made, False), (full, True), (full | {"context": {"risk": 6}}, False),
+                            (made | {"context": {}}, False)):
+        assert pep.ask(asked).decision is expected, asked
+
+
+def test_a_batch_reads_what_it_has_in_common_once(server, admin):
+    admin.active("large", api.SHARED)
+    admin.role("large", "checker", "tenancy.authorization:check")
+    admin.assign("large", "pep", "checker")
+    admin.role("large", "reader", "docs:read")
+    admin.assign("large", "user:al", "reader", condition="has(context.a)")
+    pep = enforcer(server, admin, "large")
+    made = question("user:al", "docs:read", "1")
+    assert pep.ask_all([{}] * 1000, **made, context={"a": [{}] * 900}).decisions == [True] * 1000
+    assert pep.ask(made | {"context": {"a": [{}] * 48_000}}).status == 400
+
+
 def test_the_core_of_the_certification_scenario(server, admin):
     admin.active("certified", api.SHARED)
     for role, *permissions in (("checker", "tenancy.authorization:check"), ("owner", "record:read", "record:write"),

@@ -233,6 +233,14 @@ def test_groups_hold_no_roles_that_exclude(admin):
         assert failure("FAILED_PRECONDITION", assign, admin, "group:eng", other).reason == "ROLES_EXCLUDED"
 
 
+def test_a_group_that_comes_later_holds_none_either(admin):
+    role(admin, "payer", "bills:pay")
+    assign(admin, "group:late", "payer")
+    role(admin, "approver", excluded_roles=["payer"])
+    late = authz.CreateGroupRequest(parent="tenants/acme", group_id="late")
+    assert failure("FAILED_PRECONDITION", admin.authz.CreateGroup, late).reason == "ROLES_EXCLUDED"
+
+
 def test_only_who_has_something_denies_it(make_server, pki):
     """Who may make roles and assign them can't shut out those who may do more."""
     server = make_server().start()

@@ -16,8 +16,7 @@ struct ReferencePolicy {
     var now: Timestamp
 
     var attributes: RequestAttributes {
-      RequestAttributes(
-        subject: nil, resource: nil, context: level.map { ["level": .number($0)] })
+      RequestAttributes(context: level.map { AttributeMap(["level": .number($0)], weight: 16) })
     }
   }
 

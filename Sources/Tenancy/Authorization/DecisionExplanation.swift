@@ -195,7 +195,7 @@ extension PolicyContent {
     var explanation: ConditionExplanation?
     if conditions < DecisionExplanation.maximumConditions {
       conditions += 1
-      explanation = condition.explain(question, &attributes)
+      explanation = condition.explain(question, &attributes, &budget)
     }
     let found = condition.outcome(question, &attributes, &budget)
     if found?.applies(to: denies ? .deny : .allow) ?? denies { return (.applies, explanation) }

@@ -1,3 +1,4 @@
+import Synchronization
 import TenancyConditions
 
 /// What conditions of assignments may read, and how large they may be.
@@ -10,6 +11,8 @@ public enum PolicyConditions {
   static let maximumPerTenant = 1_000
   /// Units of an evaluation's cost that count as one look in a `WorkBudget`.
   static let unitsPerVisit = 2
+  /// And bytes of attributes that are made into values.
+  static let bytesPerVisit = 2
 
   /// The attributes, in the order of their declaration.
   struct Attributes {
@@ -75,69 +78,87 @@ final class CompiledCondition: Sendable {
       attributes.cutShort()
       return nil
     }
-    let (outcome, units) = condition.evaluateCounting(attributes.input(for: question))
+    let (outcome, units) = condition.evaluateCounting(
+      attributes.input(for: question, &budget))
     budget.visit(1 + Int(units) / PolicyConditions.unitsPerVisit)
     return outcome
   }
 
   /// Which of its parts decide. Takes many times an evaluation.
   func explain(
-    _ question: borrowing Question, _ attributes: inout RequestAttributes
+    _ question: borrowing Question, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
   ) -> ConditionExplanation? {
-    condition?.explain(attributes.input(for: question))
+    condition?.explain(attributes.input(for: question, &budget))
+  }
+}
+
+/// One map of what a caller tells for conditions, made into a value of theirs when the first of them is evaluated.
+public final class AttributeMap: Sendable {
+  private let object: [String: JSONValue]
+  /// Bytes of it, about.
+  public let weight: Int
+  private let made = Mutex<ConditionValue?>(nil)
+
+  /// - Parameter weight: bytes of it, about; what making the value is taken to cost.
+  public init(_ object: [String: JSONValue], weight: Int) {
+    self.object = object
+    self.weight = weight
+  }
+
+  fileprivate func value(_ budget: inout WorkBudget) -> ConditionValue {
+    made.withLock { made in
+      if let made { return made }
+      budget.visit(weight / PolicyConditions.bytesPerVisit)
+      let value = ConditionValue.map(ConditionMap(object.mapValues { ConditionValue($0) }))
+      made = value
+      return value
+    }
   }
 }
 
 /// What one question brings for conditions.
 public struct RequestAttributes: Sendable {
-  /// What is told; nil: nothing is.
-  private var told: ConditionInput?
-  /// With what the question itself says: made when the first condition is evaluated.
+  private let subject, resource, context: AttributeMap?
+  /// Made when the first condition is evaluated.
   private var made: ConditionInput?
   /// Whether something could not be looked at, as the budget was spent: then the answer may be another one.
   public private(set) var isCutShort = false
 
-  /// None: conditions that need some fail.
-  public init() {}
-
   /// - Parameters: as the caller tells them; nil: there are none, and what asks for one fails.
   public init(
-    subject: [String: JSONValue]?, resource: [String: JSONValue]?, context: [String: JSONValue]?
+    subject: AttributeMap? = nil, resource: AttributeMap? = nil, context: AttributeMap? = nil
   ) {
-    guard let slots = PolicyConditions.attributes else { return }
-    var input = ConditionInput(for: slots.all)
-    input[slots.subjectAttributes] = Self.map(subject)
-    input[slots.resourceAttributes] = Self.map(resource)
-    input[slots.context] = Self.map(context)
-    told = input
+    (self.subject, self.resource, self.context) = (subject, resource, context)
   }
 
   mutating func cutShort() { isCutShort = true }
 
   /// The same for every condition of one question.
-  fileprivate mutating func input(for question: borrowing Question) -> ConditionInput {
+  fileprivate mutating func input(
+    for question: borrowing Question, _ budget: inout WorkBudget
+  ) -> ConditionInput {
     if let made { return made }
     guard let slots = PolicyConditions.attributes else {
       return ConditionInput(for: ConditionAttributes())
     }
-    var input = told ?? ConditionInput(for: slots.all)
+    var input = ConditionInput(for: slots.all)
     input[slots.subject] = .string(question.named.decodedText)
+    input[slots.subjectAttributes] = subject?.value(&budget)
     let (permission, colon) = (question.permission, question.colon)
     input[slots.resourceType] = .string(permission.extracting(0..<colon).decodedText)
     if !question.resource.isEmpty {
       input[slots.resource] = .string(question.resource.decodedText)
     }
+    input[slots.resourceAttributes] = resource?.value(&budget)
     input[slots.action] = .string(
       permission.extracting((colon + 1)..<permission.byteCount).decodedText)
+    input[slots.context] = context?.value(&budget)
     input[slots.now] = ConditionTimestamp(
       seconds: question.now.seconds, nanoseconds: question.now.subsecondNanoseconds
     ).map { .timestamp($0) }
     made = input
     return input
-  }
-
-  private static func map(_ object: [String: JSONValue]?) -> ConditionValue? {
-    object.map { .map(ConditionMap($0.mapValues { ConditionValue($0) })) }
   }
 }
 

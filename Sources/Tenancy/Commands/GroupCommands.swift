@@ -55,6 +55,8 @@ public struct GroupCommands: Sendable {
       guard record.policy.group(id) == nil else {
         throw TenancyError(.alreadyExists, .groupExists, "the group \(id) exists")
       }
+      // It may be assigned roles already.
+      try RoleRules(record.policy).checkGroup(SubjectGroup.subject(id), at: transaction.now)
       guard record.policy.groupCount < Self.maximumGroups else {
         throw .exhausted(.groups, of: .tenant(tenant), limit: Self.maximumGroups)
       }
@@ -105,8 +107,9 @@ public struct GroupCommands: Sendable {
   private func deleteSome(
     of id: String, _ etag: String, _ force: Bool
   ) async throws(TenancyError) -> Bool {
-    let uses = plane.state.find(tenant).map { GroupUses(of: id, in: $0.policy).count } ?? 0
-    let changes = min(force ? uses : 0, Self.maximumDeletions)
+    let policy = plane.state.find(tenant)?.policy ?? TenantPolicy()
+    let uses = GroupUses(of: id, in: policy).count
+    let changes = min(force ? uses : 0, Self.maximumDeletions) + costOfRemoving(from: id, policy)
     return try await write("groups.delete", .revoking, changes: changes) {
       (record, transaction) throws(TenancyError) -> Bool in
       _ = try Self.current(id, etag, record.policy)
@@ -187,7 +190,11 @@ public struct GroupCommands: Sendable {
   /// - Throws: `.groupMemberNotFound`; `.permissionDenied` where the caller lacks what being in the group denies; or
   ///   what the write itself meets.
   public func remove(member id: String) async throws(TenancyError) {
-    try await write("groupMembers.delete", .revoking) {
+    let policy = plane.state.find(tenant)?.policy ?? TenantPolicy()
+    let group = policy.groupMember(id)?.group ?? ""
+    try await write(
+      "groupMembers.delete", .revoking, changes: costOfRemoving(from: group, policy)
+    ) {
       (record, transaction) throws(TenancyError) -> Void in
       let policy = record.policy
       guard let former = policy.groupMember(id) else { throw Self.memberNotFound }
@@ -284,7 +291,8 @@ public struct GroupCommands: Sendable {
     guard let all else {
       throw TenancyError(
         .failedPrecondition, .groupHoldsTooMuch,
-        "more than \(Self.maximumJudged) permissions on this API come with being in the group")
+        "more than \(Self.maximumJudged) permissions on this API come with being in the group, or are denied by it: "
+          + "take roles from it before")
     }
     if all.isEmpty { return }
     let holds = power(transaction.state)
@@ -331,9 +339,7 @@ public struct GroupCommands: Sendable {
   private func costOfAdding(_ member: String, to id: String, _ policy: TenantPolicy) -> Int {
     let groups = policy.content.groups
     guard let group = groups.number(id) else { return 0 }
-    let judged =
-      policy.content.reservedPermissions(
-        ofMembersOf: group, at: plane.now, limit: Self.maximumJudged)?.count ?? 0
+    let judged = judged(in: group, policy) + self.judged(in: group, denied: true, policy)
     guard RoleCommands.isSubject(member),
       let inner = SubjectGroup.id(in: member).flatMap({ groups.number($0) })
     else {
@@ -342,6 +348,21 @@ public struct GroupCommands: Sendable {
     var changed = RoleSet()
     changed.insert(inner)
     return judged / Self.judgedPerCost + groups.within(changed).count / Self.groupsPerCost
+  }
+
+  /// The same of what is given back by taking somebody out of a group, or the group away.
+  private func costOfRemoving(from id: String, _ policy: TenantPolicy) -> Int {
+    let groups = policy.content.groups
+    guard let group = groups.number(id) else { return 0 }
+    var changed = RoleSet()
+    changed.insert(group)
+    return judged(in: group, denied: true, policy) / Self.judgedPerCost
+      + groups.within(changed).count / Self.groupsPerCost
+  }
+
+  private func judged(in group: Int, denied: Bool = false, _ policy: TenantPolicy) -> Int {
+    policy.content.reservedPermissions(
+      ofMembersOf: group, denied: denied, at: plane.now, limit: Self.maximumJudged)?.count ?? 0
   }
 
   private static let judgedPerCost = 64

@@ -13,7 +13,7 @@ extension RoleCommands {
     subject: String, role id: String?, terms: RoleAssignment.Terms? = RoleAssignment.Terms(),
     expireTime: Timestamp?, replaces: Bool = false, checks: FieldChecks = FieldChecks()
   ) async throws(TenancyError) -> RoleAssignment {
-    try await write("assignments.create") {
+    try await write("assignments.create", changes: costOfJudging(id ?? "")) {
       (record, transaction) throws(TenancyError) -> RoleAssignment in
       let policy = record.policy
       var checks = checks
@@ -60,7 +60,8 @@ extension RoleCommands {
   /// - Throws: `.assignmentNotFound`; `.permissionDenied` where the role denies what the caller lacks; or what the
   ///   write itself meets.
   public func unassign(id: String) async throws(TenancyError) {
-    try await write("assignments.delete", .revoking) {
+    let held = plane.state.find(tenant)?.policy.assignment(id)?.role ?? ""
+    try await write("assignments.delete", .revoking, changes: costOfJudging(held)) {
       (record, transaction) throws(TenancyError) -> Void in
       guard let former = record.policy.assignment(id) else {
         throw Self.assignmentNotFound
@@ -69,6 +70,13 @@ extension RoleCommands {
         RoleRules(record.policy).reserved(deniedBy: [former.role]), transaction.state)
       transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
     }
+  }
+
+  /// What it takes to judge who gives a role, or takes it away, as small changes.
+  private func costOfJudging(_ id: String) -> Int {
+    guard let policy = plane.state.find(tenant)?.policy else { return 0 }
+    let rules = RoleRules(policy)
+    return (rules.reserved(grantedBy: [id]).count + rules.reserved(deniedBy: [id]).count) / 64
   }
 
   private func checkSubject(_ subject: String, _ state: ControlState) throws(TenancyError) {

@@ -5,7 +5,7 @@ public struct RoleCommands: Sendable {
   /// UTF-8 bytes of a subject, at most.
   public static let maximumSubjectBytes = 256
 
-  private let plane: ControlPlane
+  let plane: ControlPlane
   private let actor: String
   let tenant: TenantID
   private let judge: WriteJudge

@@ -206,6 +206,17 @@ struct RoleRules {
     throw Self.excluded(id, other.role.id, subject)
   }
 
+  /// Whether a group holds no role that excludes others, or is excluded.
+  func checkGroup(_ subject: String, at now: Timestamp) throws(TenancyError) {
+    guard !policy.exclusions.isEmpty, let held = policy.holdings(of: subject) else { return }
+    var rest = held.roles(at: now)
+    while let number = rest.lowest {
+      rest.remove(number)
+      if policy.exclusions.banned(by: family(of: number)).isEmpty { continue }
+      throw Self.notForGroups(policy.role(number: number)?.role.id ?? "", subject)
+    }
+  }
+
   /// Whether a role may be as it is to be, with all that inherits from it: none of them inherits from too many, or has
   /// too much, and nobody who holds one of them holds what it excludes.
   func checkHeirs(of role: Role, since before: Role?, at now: Timestamp) throws(TenancyError) {

@@ -44,7 +44,8 @@ public struct ConditionInput: Sendable {
     case (.list(let element), .list(let elements)):
       element == .dyn || elements.allSatisfy { fits($0, element) }
     case (.map(let key, let element), .map(let map)):
-      (key == .dyn && element == .dyn)
+      // What has names alone for keys need not be gone through.
+      ((key == .dyn || key == .string && map.hasNames) && element == .dyn)
         || map.entries.allSatisfy { fits($0.key, key) && fits($0.value, element) }
     case (.list, _), (.map, _): false
     default: ConditionType(value) == type

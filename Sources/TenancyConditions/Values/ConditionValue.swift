@@ -117,6 +117,8 @@ public struct ConditionMap: Sendable {
   /// The entries, in the order in which they were given.
   public let entries: [(key: ConditionValue, value: ConditionValue)]
   private let index: [ConditionKey: Int]
+  /// Whether it was made of names: all of its keys are texts.
+  let hasNames: Bool
 
   /// A map of these entries; nil if two keys are equal, or one is no bool, int, uint or string.
   public init?(_ entries: [(key: ConditionValue, value: ConditionValue)]) {
@@ -130,6 +132,7 @@ public struct ConditionMap: Sendable {
     }
     self.entries = entries
     self.index = index
+    hasNames = false
   }
 
   /// A map with names as keys.
@@ -142,6 +145,7 @@ public struct ConditionMap: Sendable {
     }
     self.entries = entries
     self.index = index
+    hasNames = true
   }
 
   /// The entries.

@@ -32,17 +32,17 @@ struct AuthZENObject {
     }
   }
 
-  /// The members of an object; none where there is no such object.
-  func attributes(_ name: String) throws(TenancyError) -> [String: JSONValue] {
-    guard let value = self[name] else { return [:] }
+  /// The members of an object, for conditions; nil where there is no such object.
+  func attributes(_ name: String) throws(TenancyError) -> AuthZENAttributes? {
+    guard let value = self[name] else { return nil }
     guard case .object(let members) = value else {
       throw .invalid(field(name), "must be an object")
     }
-    return try Self.attributes(members, at: field(name))
+    return try AuthZENAttributes(members, at: field(name))
   }
 
   /// - Parameter place: for errors; what is deeper is told by it as well.
-  static func attributes(
+  fileprivate static func attributes(
     _ members: [TokenJSON.Member], at place: String
   ) throws(TenancyError) -> [String: JSONValue] {
     var found: [String: JSONValue] = [:]
@@ -75,4 +75,44 @@ struct AuthZENObject {
     case .object(let members): return .object(try attributes(members, at: place))
     }
   }
+
+  /// Bytes of a value, about.
+  fileprivate static func weight(of value: TokenJSON) -> Int {
+    switch value {
+    case .null, .bool: 8
+    case .text(let text): 8 + text.text.utf8.count
+    case .number(let digits): 8 + digits.utf8.count
+    case .list(let values): values.reduce(8) { $0 + weight(of: $1) }
+    case .object(let members): weight(of: members)
+    }
+  }
+
+  fileprivate static func weight(of members: [TokenJSON.Member]) -> Int {
+    members.reduce(8) { $0 + 8 + $1.name.text.utf8.count + weight(of: $1.value) }
+  }
+}
+
+/// What conditions are told of one part of a request, read once for all questions that have it.
+struct AuthZENAttributes: Sendable, Equatable {
+  /// Bytes of one, about.
+  static let maximumWeight = CheckService.maximumAttributeBytes
+
+  let object: [String: JSONValue]
+  let map: AttributeMap
+
+  /// - Parameter place: for errors.
+  init(_ members: [TokenJSON.Member], at place: String) throws(TenancyError) {
+    let weight = AuthZENObject.weight(of: members)
+    guard weight <= Self.maximumWeight else {
+      throw .invalid(place, "must have at most about \(Self.maximumWeight) bytes")
+    }
+    self.init(try AuthZENObject.attributes(members, at: place), weight: weight)
+  }
+
+  init(_ object: [String: JSONValue], weight: Int) {
+    self.object = object
+    map = AttributeMap(object, weight: weight)
+  }
+
+  static func == (a: Self, b: Self) -> Bool { a.object == b.object }
 }

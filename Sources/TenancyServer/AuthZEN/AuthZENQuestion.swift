@@ -10,13 +10,11 @@ struct AuthZENQuestion: Sendable, Equatable {
   let permission: String
   /// The instance of the permission's resource that it is about.
   let resource: String
-  let subjectAttributes: [String: JSONValue]
-  let actionAttributes: [String: JSONValue]
-  let resourceAttributes: [String: JSONValue]
-  let context: [String: JSONValue]
+  /// Nil where they are not sent: to conditions they are not there.
+  let subjectAttributes, actionAttributes, resourceAttributes, context: AuthZENAttributes?
 
   init(
-    _ subject: Subject, _ action: Action, _ resource: Resource, _ context: [String: JSONValue]
+    _ subject: Subject, _ action: Action, _ resource: Resource, _ context: AuthZENAttributes?
   ) {
     self.subject = subject.text
     permission = "\(resource.type):\(action.name)"
@@ -29,12 +27,17 @@ struct AuthZENQuestion: Sendable, Equatable {
 
   /// As conditions see them: of the action, which is a text to them, as `context.action`.
   var attributes: RequestAttributes {
-    var context = context
-    if !actionAttributes.isEmpty, context["action"] == nil {
-      context["action"] = .object(actionAttributes)
-    }
-    return RequestAttributes(
-      subject: subjectAttributes, resource: resourceAttributes, context: context)
+    RequestAttributes(
+      subject: subjectAttributes?.map, resource: resourceAttributes?.map,
+      context: contextWithAction?.map)
+  }
+
+  private var contextWithAction: AuthZENAttributes? {
+    guard let action = actionAttributes, !action.object.isEmpty else { return context }
+    var all = context?.object ?? [:]
+    guard all["action"] == nil else { return context }
+    all["action"] = .object(action.object)
+    return AuthZENAttributes(all, weight: action.map.weight + (context?.map.weight ?? 0))
   }
 
   // MARK: Entities
@@ -47,7 +50,7 @@ struct AuthZENQuestion: Sendable, Equatable {
     private static let wholeType = "subject"
 
     let text: String
-    let attributes: [String: JSONValue]
+    let attributes: AuthZENAttributes?
 
     /// `{type}:{id}`. In no type there is a colon, so that no two of them are one subject.
     init(_ value: TokenJSON, at place: String) throws(TenancyError) {
@@ -74,7 +77,7 @@ struct AuthZENQuestion: Sendable, Equatable {
   /// What it wants to do.
   struct Action: Sendable, Equatable {
     let name: String
-    let attributes: [String: JSONValue]
+    let attributes: AuthZENAttributes?
 
     init(_ value: TokenJSON, at place: String) throws(TenancyError) {
       let object = try AuthZENObject(value, at: place)
@@ -93,7 +96,7 @@ struct AuthZENQuestion: Sendable, Equatable {
 
     let type: String
     let id: String
-    let attributes: [String: JSONValue]
+    let attributes: AuthZENAttributes?
 
     init(_ value: TokenJSON, at place: String) throws(TenancyError) {
       let object = try AuthZENObject(value, at: place)

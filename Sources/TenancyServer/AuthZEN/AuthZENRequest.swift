@@ -109,7 +109,7 @@ private struct Parts {
   private var subject: Part<Question.Subject>?
   private var action: Part<Question.Action>?
   private var resource: Part<Question.Resource>?
-  private var context: Part<[String: JSONValue]>?
+  private var context: Part<AuthZENAttributes>?
 
   init(_ object: AuthZENObject) {
     subject = Self.part("subject", of: object) { value, place throws(TenancyError) in
@@ -122,7 +122,7 @@ private struct Parts {
       try Question.Resource(value, at: place)
     }
     context = Self.part("context", of: object) { value, place throws(TenancyError) in
-      try AuthZENObject.attributes(AuthZENObject(value, at: place).members, at: place)
+      try AuthZENAttributes(AuthZENObject(value, at: place).members, at: place)
     }
   }
 
@@ -162,6 +162,6 @@ private struct Parts {
     }
     return AuthZENQuestion(
       try required(subject, "subject"), try required(action, "action"),
-      try required(resource, "resource"), try context?.get() ?? [:])
+      try required(resource, "resource"), try context?.get())
   }
 }

@@ -91,9 +91,7 @@ struct CheckService: Sendable {
     let bytes = sent.byteCount
     guard bytes <= maximumAttributeBytes else { throw tooManyAttributes }
     budget.visit(bytes / bytesPerVisit)
-    let read = try WireErrors.read(sent, inside: "attributes")
-    return RequestAttributes(
-      subject: read.subject, resource: read.resource, context: read.context)
+    return RequestAttributes(try WireErrors.read(sent, inside: "attributes"), bytes: bytes)
   }
 
   func check(
@@ -138,5 +136,16 @@ struct CheckService: Sendable {
       response.write(.reason, .tenantInactive)
     }
     response.write(.revision, access.snapshot.state.revision)
+  }
+}
+
+extension RequestAttributes {
+  /// - Parameter bytes: of all of it, as it is encoded.
+  init(_ sent: V1.CheckAttributes, bytes: Int) {
+    func map(_ object: [String: JSONValue]?) -> AttributeMap? {
+      object.map { AttributeMap($0, weight: bytes) }
+    }
+    self.init(
+      subject: map(sent.subject), resource: map(sent.resource), context: map(sent.context))
   }
 }

@@ -58,13 +58,10 @@ struct ExplainService: Sendable {
       request.resource.isEmpty || ResourceScope.isPath(request.resource.utf8Span.span.bytes)
     else { throw CheckService.notAPath }
     guard let sent = request.attributes else { return RequestAttributes() }
-    let attributes = [sent.subject, sent.resource, sent.context].compactMap { $0 }
-    guard
-      attributes.reduce(0, { $0 + StructCodec.encode($1).count })
-        <= CheckService.maximumAttributeBytes
-    else { throw CheckService.tooManyAttributes }
-    return RequestAttributes(
-      subject: sent.subject, resource: sent.resource, context: sent.context)
+    let bytes = [sent.subject, sent.resource, sent.context].compactMap { $0 }
+      .reduce(0) { $0 + StructCodec.encode($1).count }
+    guard bytes <= CheckService.maximumAttributeBytes else { throw CheckService.tooManyAttributes }
+    return RequestAttributes(sent, bytes: bytes)
   }
 }
 

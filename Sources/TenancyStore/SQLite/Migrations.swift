@@ -141,7 +141,8 @@ enum Migrations {
     // A program that does not know that logins are closed would not open them again.
     Step(sql: LogIndexes.ofPuts),
     Step(sql: RequestTable.sqlite),
-    Step(sql: PolicyMigration.sqlite),
+    // See `PolicyMigration`.
+    Step(sql: "", after: addPolicyColumns),
     Step(sql: GroupTables.sqlite),
   ]
 
@@ -210,10 +211,23 @@ enum Migrations {
   private static func addTokenKeys(
     _ connection: SQLiteConnection, _: (any SecretSealer)?
   ) throws(StoreError) {
+    try add("token_keys", to: "tenants", connection)
+  }
+
+  private static func addPolicyColumns(
+    _ connection: SQLiteConnection, _: (any SecretSealer)?
+  ) throws(StoreError) {
+    for (table, column) in PolicyMigration.columns { try add(column, to: table, connection) }
+  }
+
+  /// Adds a column of texts, if it is not there.
+  private static func add(
+    _ column: String, to table: String, _ connection: SQLiteConnection
+  ) throws(StoreError) {
     try asStoreError { () throws(SQLiteError) in
-      let sql = "SELECT count(*) FROM pragma_table_info('tenants') WHERE name = 'token_keys'"
+      let sql = "SELECT count(*) FROM pragma_table_info('\(table)') WHERE name = '\(column)'"
       guard try connection.integer(sql) == 0 else { return }
-      try connection.execute("ALTER TABLE tenants ADD COLUMN token_keys TEXT")
+      try connection.execute("ALTER TABLE \(table) ADD COLUMN \(column) TEXT")
     }
   }
 

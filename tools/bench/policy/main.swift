@@ -117,7 +117,8 @@ show(
 show(
   "one condition", 1_000,
   RequestAttributes(
-    subject: nil, resource: ["owner": .string("user:1")], context: ["mfa": .bool(true)]),
+    resource: AttributeMap(["owner": .string("user:1")], weight: 32),
+    context: AttributeMap(["mfa": .bool(true)], weight: 16)),
   Shape(
     name: "condition",
     terms: .init(condition: "context.mfa && resource.attributes.owner != subject.id")))

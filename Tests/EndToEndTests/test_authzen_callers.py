@@ -363,7 +363,7 @@ def test_slow_clients_are_cut_off_and_probes_answered(server, pep, slow_open):
 def test_a_flood_leaves_others_alone(server, admin, acme, enter, pep):
     probe = Probe(str(server.socket_directory / "http"))
     end = threading.Event()
-    large = json.dumps(dict(evaluations=[{}] * 1000, **question(context={"x": "y" * 500_000})))
+    large = json.dumps(dict(evaluations=[{}] * 1000, unknown="y" * 500_000, **question()))
 
     def flood():
         while not end.is_set():

@@ -81,6 +81,8 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         parent=name, assignment=authz.RoleAssignment(subject="user:al", role="clerk")))
     assert roles.Check(authz.CheckRequest(
         tenant=name, subject="user:al", permission="bill:write")).allowed
+    assert roles.Explain(authz.ExplainRequest(
+        tenant=name, subject="user:al", permission="bill:write")).steps[0].assignment == given
     assert not roles.BatchCheck(authz.BatchCheckRequest(tenant=name, items=[
         authz.BatchCheckItem(subject="user:al", permission="bill:read")])).results[0].allowed
     assert list(roles.ListRoleAssignments(

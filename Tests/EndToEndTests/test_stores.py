@@ -33,7 +33,7 @@ def test_roles_that_an_earlier_version_gave_to_others(make_server, pki):
     subjects = [tenant_id("globex"), tenant_id(globex.id), tenant_id("nobody"),
                 "SPIFFE://e2e.test/tenant/acme/x"]
     for number, subject in enumerate(subjects):
-        change(server, "INSERT INTO assignments VALUES (?, ?, ?, 'tenant-admin', 1, NULL)",
+        change(server, "INSERT INTO assignments VALUES (?, ?, ?, 'tenant-admin', 1, NULL, NULL)",
                acme.id, uuid7(number), subject)
     server.start()
     with server.operator() as admin, server.client(pki.python.tenant("globex")) as other:

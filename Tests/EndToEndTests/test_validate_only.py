@@ -23,7 +23,8 @@ OF_CLUSTERS = {"Clusters/AuditCluster", "TenantData/RotateTenantDataLogin", "Ten
 OF_DOMAINS = {"TenantDomains/ClaimTenantDomain", "TenantDomains/VerifyTenantDomain",
               "TenantDomains/ReleaseTenantDomain"}
 # What permissions of methods that change nothing end in.
-READING = {"get", "list", "list_history", "list_conflicts", "resolve", "check", "export", "introspect", "access"}
+READING = {"get", "list", "list_history", "list_conflicts", "resolve", "check", "explain", "export", "introspect",
+           "access"}
 # Writes that can't be tried, and why.
 NEVER_TRIED = {
     "Tokens/IssueToken": "changes nothing but its own answer, which is what is asked for",

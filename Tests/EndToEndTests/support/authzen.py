@@ -91,7 +91,10 @@ class Enforcer:
         client = on or self.open()
         sent = body if isinstance(body, (bytes, str)) or body is None else json.dumps(body)
         sent = sent.encode() if isinstance(sent, str) else sent
-        client.request(method, path, body=sent, headers=self.headers(**headers))
+        try:
+            client.request(method, path, body=sent, headers=self.headers(**headers))
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            pass  # It was answered before all of it was sent.
         answer = client.getresponse()
         received = Answer(answer.status, answer.headers, answer.read().decode())
         if on is None:
@@ -117,7 +120,7 @@ class Enforcer:
                     connection.sendall(piece)
                 while data := connection.recv(65536):
                     received += data
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 pass  # Cut off.
         return received
 

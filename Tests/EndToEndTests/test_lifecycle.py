@@ -261,7 +261,8 @@ def test_tenants_that_are_being_made_keep_no_others_waiting(make_server):
         calls = [others[number % 8].manager.ProvisionTenantResources.future(
             manager.ProvisionTenantResourcesRequest(name=f"slow{number}"), timeout=120) for number in range(80)]
         eventually(lambda: client.get("slow79").state == api.PROVISIONING, "they wait")
-        client.schedule("victim", suspend=1)
+        # The call itself may wait for some seconds: of the threads that all wait for, one a second is made.
+        client.schedule("victim", suspend=6)
         eventually(lambda: client.get("victim").state == api.SUSPENDED, "it is moved")
         lock.execute("ROLLBACK")
         lock.close()

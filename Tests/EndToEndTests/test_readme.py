@@ -26,9 +26,10 @@ class Newcomer:
         # Short: a Unix socket's path has 107 bytes at most.
         self.home = Path(tempfile.mkdtemp(prefix="readme-"))
         self.project = self.home / "src" / "tenancy"  # Where Go looks for packages, too.
-        programs = Path(binary("TENANTD")).resolve().parent
-        (self.project / ".build-release").mkdir(parents=True)
-        (self.project / ".build-release" / "release").symlink_to(programs)
+        programs = self.project / ".build-release" / "release"
+        programs.mkdir(parents=True)
+        for name in ("tenantd", "tenantctl"):
+            (programs / name).symlink_to(Path(binary(name.upper())).resolve())
         for name in ("proto", "tools"):
             (self.project / name).symlink_to(ROOT / name)
         # Port 0: 7443 may be in use here.

@@ -70,7 +70,7 @@ struct FlatCostTests {
       #expect(after.assignments.count == count)
       return max(added, after.unsharedNodes(with: before))
     }
-    #expect(Self.median(nodes) <= 20)
+    #expect(Self.median(nodes) <= 24)
   }
 
   @Test(arguments: [10, 990])

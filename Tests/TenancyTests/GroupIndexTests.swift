@@ -227,17 +227,17 @@ struct GroupIndexTests {
   @Test(arguments: [10, 20_000])
   func aMemberAmongManyCopiesWhatItTouches(_ count: Int) {
     var before = PolicyContent()
-    for number in 0..<100 { before.groups.put(Sample.group("g\(number)")) }
+    for number in 0..<100 { before.put(Sample.group("g\(number)")) }
     for number in 0..<count {
-      before.groups.put(
+      before.put(
         Sample.member("m\(1_000_000 + number)", "user:\(number)", of: "g\(number % 100)"))
     }
     let nodes = (0..<9).map { number in
       let id = "m\(1_000_000 + number * count / 8)x"
       var after = before
-      after.groups.put(Sample.member(id, "user:new-\(number)", of: "g\(number)"))
+      after.put(Sample.member(id, "user:new-\(number)", of: "g\(number)"))
       let added = after.unsharedNodes(with: before)
-      after.groups.deleteMember(id)
+      after.deleteGroupMember(id)
       return max(added, after.unsharedNodes(with: before))
     }
     #expect(nodes.sorted()[4] <= 20)

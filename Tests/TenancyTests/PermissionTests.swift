@@ -131,7 +131,7 @@ struct TenantPolicyTests {
     return policy.decide(
       Question(subject: subject.utf8Span.span.bytes, permission: bytes, colon: colon, now: now),
       &attributes, &budget
-    ).allowingRole?.role.id
+    ).allowingRole.map { policy.roleID(number: $0) }
   }
 
   @Test func anAssignmentEndsAtItsMoment() {

@@ -105,8 +105,8 @@ struct PolicyModelTests {
         subject: asked.subject.utf8Span.span.bytes, permission: permission, colon: colon,
         resource: resource.utf8Span.span.bytes, now: asked.now), &attributes, &budget)
     return switch decision {
-    case .allowed(let role): (.allowed, role.role.id)
-    case .denied(let role): (.denied, role.role.id)
+    case .allowed(let role): (.allowed, policy.roleID(number: role))
+    case .denied(let role): (.denied, policy.roleID(number: role))
     case .notAllowed: (.notAllowed, nil)
     }
   }

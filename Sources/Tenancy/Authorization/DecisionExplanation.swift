@@ -83,7 +83,10 @@ extension PolicyContent {
     _ question: borrowing Question, _ attributes: inout RequestAttributes,
     _ budget: inout WorkBudget
   ) -> DecisionExplanation {
-    let decision = decide(question, &attributes, &budget)
+    var decision = Decision.notAllowed
+    if let word = held.find(question.subject) {
+      decision = decide(question, holding: word, &attributes, &budget)
+    }
     let denying = rolesDenying(question)
     let allowing = rolesAllowing(question)
     var (found, isTruncated, conditions) = ([Found](), false, 0)

@@ -14,6 +14,12 @@ struct DenialIndex: Sendable {
     denials.roles(granting: question, colon: colon)
   }
 
+  /// The same as a word; nil: they are no word.
+  @inline(__always)
+  func word(denying question: RawSpan, colon: Int) -> UInt64? {
+    isEmpty ? 0 : denials.word(granting: question, colon: colon)
+  }
+
   /// The roles that may deny something of what `permission` stands for: all of them that do, and some more.
   func roles(touching permission: Permission) -> RoleSet {
     if permission.resource == "*" { return roles }

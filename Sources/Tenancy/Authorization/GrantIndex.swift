@@ -1,18 +1,27 @@
 /// Which of a tenant's roles grant what. A question takes at most three look-ups, however many roles
 /// there are and however many permissions they have.
 struct GrantIndex: Sendable {
-  private var exact = ByteTable<RoleSet>()
+  private(set) var exact = RoleSetTable()
   /// `resource:*`
-  private var resources = ByteTable<RoleSet>()
+  private var resources = RoleSetTable()
   /// `*:action`
-  private var actions = ByteTable<RoleSet>()
+  private var actions = RoleSetTable()
   private var everything = RoleSet()
 
   var isEmpty: Bool {
     everything.isEmpty && exact.isEmpty && resources.isEmpty && actions.isEmpty
   }
 
+  /// Whether nothing but exact permissions is granted. So it is in most tenants.
+  var isExact: Bool { everything.isEmpty && resources.isEmpty && actions.isEmpty }
+
   // MARK: Questions
+
+  /// The roles that grant `question` as a word; nil: they are no word.
+  @inline(__always)
+  func word(granting question: RawSpan, colon: Int) -> UInt64? {
+    isExact ? exact.word(question) : roles(granting: question, colon: colon).word
+  }
 
   /// The roles that grant `question`, whose colon is at `colon` (`Permission.colon(in:)`).
   func roles(granting question: RawSpan, colon: Int) -> RoleSet {
@@ -60,8 +69,8 @@ struct GrantIndex: Sendable {
 
   /// For tests.
   func unsharedNodes(with other: Self) -> Int {
-    exact.unshared(with: other.exact).nodes + resources.unshared(with: other.resources).nodes
-      + actions.unshared(with: other.actions).nodes
+    exact.unsharedNodes(with: other.exact) + resources.unsharedNodes(with: other.resources)
+      + actions.unsharedNodes(with: other.actions)
   }
 
   private mutating func edit(
@@ -70,19 +79,11 @@ struct GrantIndex: Sendable {
     for permission in permissions.lazy.compactMap({ Permission(parsing: $0) }) {
       switch (permission.resource, permission.action) {
       case ("*", "*"): change(&everything)
-      case ("*", let action): Self.edit(&actions, action, change)
-      case (let resource, "*"): Self.edit(&resources, resource, change)
-      default: Self.edit(&exact, permission.text, change)
+      case ("*", let action): actions.update(action, change)
+      case (let resource, "*"): resources.update(resource, change)
+      default: exact.update(permission.text, change)
       }
     }
   }
 
-  private static func edit(
-    _ table: inout ByteTable<RoleSet>, _ key: String, _ change: (inout RoleSet) -> Void
-  ) {
-    table.update(key, default: RoleSet()) { roles in
-      change(&roles)
-      return roles.isEmpty
-    }
-  }
 }

@@ -28,6 +28,10 @@ struct Holdings: Sendable {
   /// How long a stream goes on before conditions are evaluated anew: they can tell the time.
   private static let conditionPause = Duration.seconds(10)
 
+  /// What is held as a word, where it is the first 63 roles at most, of all resources and always; nil: there is more to
+  /// look at.
+  var word: UInt64? { ending.isEmpty && qualified.isEmpty ? lasting.word : nil }
+
   // MARK: Questions
 
   /// One of `roles`, or one that inherits from one, which is held at `now` of all resources and always.

@@ -2,15 +2,19 @@
 struct PolicyContent: Sendable {
   typealias CompiledRole = TenantPolicy.CompiledRole
 
+  /// What subjects hold by themselves, where it is a word; `.max` where there is more to look at, groups too. A subject
+  /// that is not here holds nothing.
+  private(set) var held = WordTable()
+  /// What roles grant, built-in ones left out.
+  private(set) var grants = GrantIndex()
+  private(set) var family = RoleFamily()
+  /// What roles deny.
+  private(set) var denials = DenialIndex()
+
   /// By id, all.
   private(set) var roles = BuiltInRoles.tree
   /// By number, all.
   private var numbered = NumberTable(BuiltInRoles.all)
-  /// What roles grant, built-in ones left out.
-  private(set) var grants = GrantIndex()
-  /// What roles deny.
-  private(set) var denials = DenialIndex()
-  private(set) var family = RoleFamily()
   private(set) var exclusions = RoleExclusions()
   /// Conditions by their texts, and how many assignments have them.
   fileprivate var conditions = ByteTable<ConditionUse>()
@@ -22,13 +26,38 @@ struct PolicyContent: Sendable {
   /// By role.
   private(set) var holders = ByteTable<OrderedTree<RoleAssignment>>()
   /// Groups, and who is in them.
-  var groups = GroupIndex()
+  private(set) var groups = GroupIndex()
   /// Those of the groups that are assigned roles.
   private(set) var holdingGroups = RoleSet()
 
   // MARK: Questions
 
+  /// Whether there is nothing but roles that grant exact permissions: no wildcards, denials or parents. So it is in
+  /// most tenants.
+  var isPlain: Bool { grants.isExact && denials.isEmpty && family.isEmpty }
+
+  /// - Parameter word: of the subject (`held`).
   func decide(
+    _ question: borrowing Question, holding word: UInt64, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> Decision {
+    if word != .max, !Permission.isReserved(question.permission),
+      let denying = denials.word(denying: question.permission, colon: question.colon),
+      let allowing = grants.word(granting: question.permission, colon: question.colon)
+    {
+      budget.visit()
+      let roles = RoleSet(word: word)
+      if let role = family.first(roles, of: RoleSet(word: denying), &budget) {
+        return .denied(role: role)
+      }
+      return family.first(roles, of: RoleSet(word: allowing), &budget).map { .allowed(role: $0) }
+        ?? .notAllowed
+    }
+    return decideAnything(question, &attributes, &budget)
+  }
+
+  /// The same for subjects, roles and permissions that are no words.
+  private func decideAnything(
     _ question: borrowing Question, _ attributes: inout RequestAttributes,
     _ budget: inout WorkBudget
   ) -> Decision {
@@ -42,7 +71,7 @@ struct PolicyContent: Sendable {
         ?? first(in: groups, &budget) { group, budget in
           group.denying(denying, family, question, &attributes, &budget)
         }
-      if let role { return decision(role) { .denied($0) } }
+      if let role { return .denied(role: role) }
     }
     let allowing = rolesAllowing(question)
     let role =
@@ -50,7 +79,7 @@ struct PolicyContent: Sendable {
       ?? first(in: groups, &budget) { group, budget in
         group.allowing(allowing, family, question, &attributes, &budget)
       }
-    return role.map { decision($0) { .allowed($0) } } ?? .notAllowed
+    return role.map { .allowed(role: $0) } ?? .notAllowed
   }
 
   /// Those that name what is asked among what they deny.
@@ -72,10 +101,6 @@ struct PolicyContent: Sendable {
 
   var denies: Bool { !denials.isEmpty }
 
-  private func decision(_ role: Int, _ make: (CompiledRole) -> Decision) -> Decision {
-    numbered.find(role).map(make) ?? .notAllowed
-  }
-
   func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
     let own = holdings[subject]?.nextEnd(after: now)
     return [own, nextEnd(inGroupsOf: subject, after: now)].compactMap(\.self).min()
@@ -89,7 +114,8 @@ struct PolicyContent: Sendable {
 
   /// Nodes that are not shared with `other`: for tests, which hold changes to what they touch.
   func unsharedNodes(with other: Self) -> Int {
-    roles.unsharedNodes(with: other.roles) + grants.unsharedNodes(with: other.grants)
+    held.unsharedNodes(with: other.held) + roles.unsharedNodes(with: other.roles)
+      + grants.unsharedNodes(with: other.grants)
       + assignments.unsharedNodes(with: other.assignments)
       + holdings.unshared(with: other.holdings).nodes
       + holders.unshared(with: other.holders).nodes + groups.unsharedNodes(with: other.groups)
@@ -152,6 +178,7 @@ struct PolicyContent: Sendable {
         held.renumber { roles.find($0)?.number }
         return false
       }
+      noteHeld(by: subject)
     }
   }
 
@@ -190,8 +217,9 @@ struct PolicyContent: Sendable {
 
   // MARK: Groups
 
-  /// Whether a group is assigned roles has changed, maybe.
-  mutating func noteHoldings(of holder: String) {
+  /// What a subject, or a group, holds has changed.
+  private mutating func noteHoldings(of holder: String) {
+    noteHeld(by: holder)
     guard let id = SubjectGroup.id(in: holder), let number = groups.number(id) else { return }
     if holdings[holder] == nil {
       holdingGroups.remove(number)
@@ -199,6 +227,32 @@ struct PolicyContent: Sendable {
       holdingGroups.insert(number)
     }
   }
+
+  private mutating func noteHeld(by holder: String) {
+    let isMember = groups.memberships[holder] != nil
+    let holdings = holdings[holder]
+    held.set(holder, isMember ? .max : holdings.map { $0.word ?? .max })
+  }
+
+  mutating func put(_ group: SubjectGroup) {
+    groups.put(group)
+    noteHoldings(of: group.subject)
+  }
+
+  mutating func put(_ member: GroupMember) {
+    deleteGroupMember(member.id)
+    groups.put(member)
+    noteHeld(by: member.holder)
+  }
+
+  mutating func deleteGroupMember(_ id: String) {
+    guard let member = groups.members.find(id) else { return }
+    groups.deleteMember(id)
+    noteHeld(by: member.holder)
+  }
+
+  /// After changes of groups and members, and before anybody asks.
+  mutating func settleGroups() { groups.settle() }
 
   mutating func deleteGroup(_ id: String) {
     if let number = groups.number(id) { holdingGroups.remove(number) }

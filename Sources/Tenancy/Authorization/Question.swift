@@ -53,15 +53,15 @@ public struct Question: ~Escapable {
 
 /// What a policy answers. There is no way to take one for a `Bool`.
 public enum Decision: Sendable {
-  /// The role of the subject that allows it, or inherits that.
-  case allowed(TenantPolicy.CompiledRole)
-  /// The role of the subject that denies it, or inherits that: whatever others allow.
-  case denied(TenantPolicy.CompiledRole)
+  /// The number of the subject's role that allows it, or inherits that (`TenantPolicy.role(number:)`).
+  case allowed(role: Int)
+  /// That of the subject's role that denies it, or inherits that: whatever others allow.
+  case denied(role: Int)
   /// No role of the subject allows it.
   case notAllowed
 
-  /// The role that allows it; nil where it is not allowed.
-  public var allowingRole: TenantPolicy.CompiledRole? {
+  /// The number of the role that allows it; nil where it is not allowed.
+  public var allowingRole: Int? {
     if case .allowed(let role) = self { role } else { nil }
   }
 }

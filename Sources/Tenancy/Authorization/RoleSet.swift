@@ -3,6 +3,14 @@ struct RoleSet: Sendable, Equatable {
   private var first: UInt64 = 0
   private var others: [UInt64] = []
 
+  init() {}
+
+  /// - Parameter word: a bit for each of the numbers up to 63.
+  init(word: UInt64) { first = word }
+
+  /// The whole set as a word whose highest bit is free; nil: there is more in it.
+  var word: UInt64? { others.isEmpty && first >> 63 == 0 ? first : nil }
+
   var isEmpty: Bool { first == 0 && others.allSatisfy { $0 == 0 } }
 
   /// The lowest number that is not in it.

@@ -34,11 +34,35 @@ public struct TenantPolicy: Sendable {
 
   /// Shared by all copies; one for all tenants that have neither roles nor assignments.
   private final class Shared: Sendable {
+    // What most questions look at is in front, and together.
+    private let held, exact: WordTable
+    private let isPlain: Bool
     let content: PolicyContent
 
-    init(_ content: PolicyContent) { self.content = content }
+    init(_ content: PolicyContent) {
+      held = content.held
+      exact = content.grants.exact.words
+      isPlain = content.isPlain
+      self.content = content
+    }
 
     static let empty = Shared(PolicyContent())
+
+    func decide(
+      _ question: borrowing Question, _ attributes: inout RequestAttributes,
+      _ budget: inout WorkBudget
+    ) -> Decision {
+      guard let word = held.find(question.subject) else { return .notAllowed }
+      if isPlain, word != .max, !Permission.isReserved(question.permission) {
+        let roles = exact.find(question.permission) ?? 0
+        if roles != RoleSetTable.elsewhere {
+          budget.visit()
+          let allowing = word & roles
+          return allowing == 0 ? .notAllowed : .allowed(role: allowing.trailingZeroBitCount)
+        }
+      }
+      return content.decide(question, holding: word, &attributes, &budget)
+    }
   }
 
   private var shared = Shared.empty
@@ -55,7 +79,7 @@ public struct TenantPolicy: Sendable {
     _ question: borrowing Question, _ attributes: inout RequestAttributes,
     _ budget: inout WorkBudget
   ) -> Decision {
-    shared.content.decide(question, &attributes, &budget)
+    shared.decide(question, &attributes, &budget)
   }
 
   /// Why it does or does not.
@@ -80,7 +104,11 @@ public struct TenantPolicy: Sendable {
   /// Which of its roles no subject may hold together.
   var exclusions: RoleExclusions { shared.content.exclusions }
 
-  func role(number: Int) -> CompiledRole? { shared.content.role(number: number) }
+  /// A role by its number, which is not another's while this copy lives.
+  public func role(number: Int) -> CompiledRole? { shared.content.role(number: number) }
+
+  /// The id of a role by its number; empty where there is none.
+  public func roleID(number: Int) -> String { role(number: number)?.role.id ?? "" }
 
   /// Texts of conditions that it has.
   var conditionCount: Int { shared.content.conditionCount }
@@ -162,22 +190,19 @@ public struct TenantPolicy: Sendable {
   mutating func deleteAssignment(_ id: String) { edit { $0.deleteAssignment(id) } }
 
   mutating func put(_ group: SubjectGroup) {
-    edit {
-      $0.groups.put(group)
-      $0.noteHoldings(of: group.subject)
-    }
+    edit { $0.put(group) }
   }
 
   mutating func deleteGroup(_ id: String) { edit { $0.deleteGroup(id) } }
 
-  mutating func put(_ member: GroupMember) { edit { $0.groups.put(member) } }
+  mutating func put(_ member: GroupMember) { edit { $0.put(member) } }
 
   /// After changes of groups and members, and before anybody asks.
   mutating func settle() {
-    if !content.groups.isSettled { edit { $0.groups.settle() } }
+    if !content.groups.isSettled { edit { $0.settleGroups() } }
   }
 
-  mutating func deleteGroupMember(_ id: String) { edit { $0.groups.deleteMember(id) } }
+  mutating func deleteGroupMember(_ id: String) { edit { $0.deleteGroupMember(id) } }
 
   private mutating func edit(_ change: (inout PolicyContent) -> Void) {
     var content = shared.content

@@ -19,7 +19,7 @@ public struct ByteTable<Value: Sendable>: Sendable {
     var places: [TablePlace] = []
     places.reserveCapacity(entries.count)
     for (at, entry) in entries.enumerated() {
-      let hash = unsafe entry.key.utf8Span.span.bytes.withUnsafeBytes { unsafe Self.hash($0) }
+      let hash = unsafe ByteHash.hash(entry.key.utf8Span.span.bytes)
       places.append(TablePlace(hash: hash, at: at))
     }
     var space = places
@@ -36,8 +36,7 @@ public struct ByteTable<Value: Sendable>: Sendable {
   /// A look-up by the key's UTF-8 bytes, without a `String`.
   @inline(__always)
   public func find(_ key: RawSpan) -> Value? {
-    let hash = unsafe key.withUnsafeBytes { unsafe Self.hash($0) }
-    return root.find(hash, key)
+    root.find(ByteHash.hash(key), key)
   }
 
   /// A look-up, or a change of this copy alone; nil removes.
@@ -88,18 +87,11 @@ public struct ByteTable<Value: Sendable>: Sendable {
 
   /// - Parameter body: gets the leaf of the key, where in it the key is, and its hash.
   private mutating func edit(_ key: String, _ body: (inout [Slot], Int?, UInt) -> Void) {
-    let hash = unsafe key.utf8Span.span.bytes.withUnsafeBytes { unsafe Self.hash($0) }
+    let hash = unsafe ByteHash.hash(key.utf8Span.span.bytes)
     count += root.edit(path: hash, depth: 0) { slots in
       body(
         &slots, slots.firstIndex { $0.hash == hash && $0.key.utf8.elementsEqual(key.utf8) }, hash)
     }
-  }
-
-  @inline(__always)
-  private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt {
-    var hasher = Hasher()
-    unsafe hasher.combine(bytes: bytes)
-    return UInt(bitPattern: hasher.finalize())
   }
 }
 

@@ -42,9 +42,13 @@ struct AuthZENDecision: Sendable, Equatable {
     if attributes.isCutShort { throw CheckService.tooMuchOfOne }
     return switch decision {
     case .allowed(let role):
-      AuthZENDecision(isAllowed: true, reason: .role, role: role.role.id, revision: revision)
+      AuthZENDecision(
+        isAllowed: true, reason: .role, role: record.policy.roleID(number: role),
+        revision: revision)
     case .denied(let role):
-      AuthZENDecision(isAllowed: false, reason: .denied, role: role.role.id, revision: revision)
+      AuthZENDecision(
+        isAllowed: false, reason: .denied, role: record.policy.roleID(number: role),
+        revision: revision)
     case .notAllowed: AuthZENDecision(isAllowed: false, reason: .noGrant, revision: revision)
     }
   }

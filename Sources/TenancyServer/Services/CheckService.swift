@@ -125,10 +125,10 @@ struct CheckService: Sendable {
       case .allowed(let role):
         response.write(.allowed, true)
         response.write(.reason, .role)
-        response.write(.role, role.role.id)
+        response.write(.role, record.policy.roleID(number: role))
       case .denied(let role):
         response.write(.reason, .denied)
-        response.write(.role, role.role.id)
+        response.write(.role, record.policy.roleID(number: role))
       case .notAllowed: response.write(.reason, .noGrant)
       }
     case .deleted, .purging, .purged: throw .tenantNotFound

@@ -38,8 +38,11 @@ struct ExplainService: Sendable {
     var answer = V1.CheckResponse(revision: revision)
     switch found.decision {
     case .allowed(let role):
-      (answer.allowed, answer.reason, answer.role) = (true, .role, role.role.id)
-    case .denied(let role): (answer.reason, answer.role) = (.denied, role.role.id)
+      (answer.allowed, answer.reason, answer.role) = (
+        true, .role, record.policy.roleID(number: role)
+      )
+    case .denied(let role):
+      (answer.reason, answer.role) = (.denied, record.policy.roleID(number: role))
     case .notAllowed: answer.reason = .noGrant
     }
     return V1.ExplainResponse(

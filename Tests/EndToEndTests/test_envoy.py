@@ -151,21 +151,13 @@ def alone(server, upstream, tmp_path):
     envoy.close()
 
 
-def pause(server):
-    """Returns when it stands still: a signal takes a moment."""
-    server.process.send_signal(signal.SIGSTOP)
-    threads = Path(f"/proc/{server.process.pid}/task")
-    eventually(lambda: all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
-                           for thread in threads.iterdir()), "it stands still")
-
-
 def until_allowed(envoy, token):
     eventually(lambda: envoy.ask(token=token).status == 200, "requests go on again")
 
 
 def test_killed_paused_and_back(server, alone, upstream, acme, token):
     until_allowed(alone, token)
-    pause(server)
+    server.pause()
     try:
         before, began = len(upstream.requests), time.monotonic()
         assert alone.ask(token=token).status == 503
@@ -242,7 +234,7 @@ def test_no_request_gets_past_whatever_happens_to_tenantd(server, alone, upstrea
     try:
         for number in range(4):
             if number % 2:
-                pause(server)
+                server.pause()
                 eventually(lambda: 503 in statuses, "a request is refused")
                 server.process.send_signal(signal.SIGCONT)
             else:

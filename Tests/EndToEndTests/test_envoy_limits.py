@@ -168,7 +168,7 @@ def test_without_an_answer_nothing_goes_on(make_server, pki, upstream, tmp_path)
     try:
         eventually(lambda: envoy.ask(token=token).status == 200, "it goes on")
         before = len(upstream.requests)
-        server.process.send_signal(signal.SIGSTOP)
+        server.pause()
         assert envoy.ask(token=token).status == 503
         server.process.send_signal(signal.SIGCONT)
         eventually(lambda: envoy.ask(token=token).status == 200, "it goes on again")

@@ -24,7 +24,7 @@ def test_a_node_that_is_paused_while_it_provisions(make_server, database):
         call = admin.manager.ProvisionTenantResources.future(
             api.manager.ProvisionTenantResourcesRequest(name=acme.name), timeout=120)
         eventually(lambda: admin.get("acme").state == api.tenant.TENANT_STATE_PROVISIONING, "it begins")
-        one.process.send_signal(signal.SIGSTOP)
+        one.pause()
         try:
             began = time.monotonic()
             other = make_server(**settings(database, lease_seconds=6)).start()
@@ -112,7 +112,7 @@ def test_a_node_that_is_paused_while_it_destroys(make_server, database):
         call = admin.manager.DeprovisionTenantResources.future(
             api.manager.DeprovisionTenantResourcesRequest(name="acme"), timeout=120)
         eventually(lambda: steps_of(database, acme) == {f"left:{place_of(one)}"}, "it begins")
-        one.process.send_signal(signal.SIGSTOP)
+        one.pause()
         try:
             other = make_server(**settings(database, lease_seconds=3)).start()
             with other.operator() as client:

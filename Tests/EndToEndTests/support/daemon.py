@@ -115,6 +115,13 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
+    def pause(self) -> None:
+        """Returns when it stands still: a signal takes a moment."""
+        self.process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        eventually(lambda: all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+                               for thread in threads.iterdir()), "it stands still")
+
     def kill(self) -> None:
         """What a crash does: no code of the daemon runs any more."""
         self.process.kill()

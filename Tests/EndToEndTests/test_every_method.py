@@ -83,6 +83,12 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         tenant=name, subject="user:al", permission="bill:write")).allowed
     assert roles.Explain(authz.ExplainRequest(
         tenant=name, subject="user:al", permission="bill:write")).steps[0].assignment == given
+    assert [one.permission for one in roles.ListPermissions(authz.ListPermissionsRequest(
+        tenant=name, subject="user:al")).permissions] == ["bill:write"]
+    assert [one.subject for one in roles.ListSubjects(authz.ListSubjectsRequest(
+        tenant=name, permission="bill:write")).subjects] == ["user:al"]
+    assert [one.resource for one in roles.ListResources(authz.ListResourcesRequest(
+        tenant=name, subject="user:al", permission="bill:write")).resources] == ["bill"]
     assert not roles.BatchCheck(authz.BatchCheckRequest(tenant=name, items=[
         authz.BatchCheckItem(subject="user:al", permission="bill:read")])).results[0].allowed
     assert list(roles.ListRoleAssignments(

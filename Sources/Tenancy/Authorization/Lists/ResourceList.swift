@@ -18,6 +18,9 @@ public struct ListedResource: Sendable {
   public let isConditional: Bool
   /// All there are.
   public let exclusions: [Exclusion]
+
+  /// The path of the one resource that it is; nil where it is several.
+  public var id: String? { resource.path }
 }
 
 /// What is found in all that a subject holds.

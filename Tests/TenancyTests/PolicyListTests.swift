@@ -254,6 +254,38 @@ struct PolicyListTests {
     }
   }
 
+  /// What is compared is something.
+  @Test func theListsAreNotEmpty() throws {
+    var random = SeededGenerator(seed: 7_400)
+    var (subjects, permissions, denials, resources, exclusions) = (0, 0, 0, 0, 0)
+    for _ in 0..<20 {
+      let record = try Self.record(&random)
+      for (user, question) in zip(Self.users, Self.questions) {
+        subjects += try Self.all(&random) {
+          record.subjects(
+            with: Sample.permission(question), on: "a/b", RequestAttributes(), at: Sample.moment,
+            after: $0, size: $1, &$2)
+        }.count
+        let held = try Self.all(&random) {
+          record.permissions(
+            of: user, on: nil, nil, at: Sample.moment, after: $0, size: $1, &$2)
+        }
+        permissions += held.count
+        denials += held.count { !$0.denials.isEmpty }
+        let listed = try Self.all(&random) {
+          record.resources(
+            of: user, Sample.permission(question), nil, at: Sample.moment, after: $0, size: $1,
+            &$2)
+        }
+        resources += listed.count
+        exclusions += listed.count { !$0.exclusions.isEmpty }
+      }
+    }
+    #expect(
+      min(subjects, permissions, denials, resources, exclusions) > 5,
+      "\(subjects) \(permissions) \(denials) \(resources) \(exclusions)")
+  }
+
   // MARK: Places
 
   @Test func whatScopesHaveInCommon() throws {

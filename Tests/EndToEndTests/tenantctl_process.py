@@ -103,7 +103,7 @@ class Ctl:
 
 
 LOCAL = {"backup", "restore", "verify-backup"}  # What works on files, and calls no server.
-SINGLE = {"apply", "check", "resolve", "validate", "default-tenant", "whoami", "load", "top"}
+SINGLE = {"apply", "check", "explain", "resolve", "validate", "default-tenant", "whoami", "load", "top"}
 NESTED = {"identity", "pki", "group member"}  # Groups of groups.
 
 

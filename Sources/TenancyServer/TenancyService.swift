@@ -48,6 +48,7 @@ public struct TenancyService: Sendable {
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService().methods(gate), ExplainService().methods(gate),
+      PolicyListService().methods(gate),
       RoleService(plane: plane).methods(gate), GroupService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),

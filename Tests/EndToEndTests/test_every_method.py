@@ -5,7 +5,7 @@ import uuid
 import grpc
 import pytest
 
-from support import api
+from support import api, policies
 from support.client import failure, invalid
 from support.groups import group_story
 from support.pki import platform_id
@@ -83,10 +83,10 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         tenant=name, subject="user:al", permission="bill:write")).allowed
     assert roles.Explain(authz.ExplainRequest(
         tenant=name, subject="user:al", permission="bill:write")).steps[0].assignment == given
+    policies.check_lists(roles, name, "user:al", "bill:write")
     assert not roles.BatchCheck(authz.BatchCheckRequest(tenant=name, items=[
         authz.BatchCheckItem(subject="user:al", permission="bill:read")])).results[0].allowed
-    assert list(roles.ListRoleAssignments(
-        authz.ListRoleAssignmentsRequest(parent=name)).assignments) == [given]
+    assert list(roles.ListRoleAssignments(authz.ListRoleAssignmentsRequest(parent=name)).assignments) == [given]
     assert [one.slug for one in tenants.BatchCreateTenants(manager.BatchCreateTenantsRequest(requests=[
         manager.CreateTenantRequest(tenant=tenant.Tenant(
             slug=f"{slug}-{n}", display_name="x", isolation_model=api.SHARED)) for n in range(2)])).tenants] == [

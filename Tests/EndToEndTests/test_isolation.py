@@ -154,6 +154,7 @@ def test_nothing_of_the_other_tenant_was_touched(admin, theirs):
 WORKLOAD_MAY = {
     "TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantResolver/ValidateTenant",
     "Authorization/Check", "Authorization/BatchCheck", "Authorization/Explain",
+    "Authorization/ListPermissions", "Authorization/ListSubjects", "Authorization/ListResources",
     "Authorization/ListRoles", "Authorization/ListRoleAssignments",
     "Authorization/GetRole", "Authorization/GetGroup", "Authorization/ListGroups",
     "Authorization/ListGroupMembers", "Tokens/GetJsonWebKeySet", *BY_SELECTOR,

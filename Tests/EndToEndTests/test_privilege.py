@@ -241,7 +241,8 @@ def test_a_home_in_maintenance(make_server, pki):
 
 READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantManager/GetTenantUsage",
          "TenantManager/ListBusiestTenants", "TenantManager/ListTenants", "TenantManager/WatchTenants",
-         "Authorization/Explain", "Authorization/GetRole", "Authorization/ListRoles",
+         "Authorization/Explain", "Authorization/ListPermissions", "Authorization/ListSubjects",
+         "Authorization/ListResources", "Authorization/GetRole", "Authorization/ListRoles",
          "Authorization/ListRoleAssignments", "Authorization/GetGroup", "Authorization/ListGroups",
          "Authorization/ListGroupMembers",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",

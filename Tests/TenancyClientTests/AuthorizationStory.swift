@@ -129,6 +129,7 @@ enum AuthorizationStory {
       V1.ExplainRequest(tenant: tenant, subject: "user:alice", permission: "reports:print"))
     #expect(why.answer == yes)
     #expect(why.steps.map(\.rolePath) == [["engineer"]])
+    try await lists(tenant, authorization)
 
     let batch = try await authorization.batchCheck(
       V1.BatchCheckRequest(
@@ -140,6 +141,20 @@ enum AuthorizationStory {
         ]))
     #expect(batch.results.map(\.allowed) == [false, true, true])
     #expect(batch.results.map(\.role) == ["", "engineer", "tenant-viewer"])
+  }
+
+  private static func lists(
+    _ tenant: String, _ authorization: AuthorizationClient
+  ) async throws {
+    let may = try await authorization.listPermissions(
+      V1.ListPermissionsRequest(tenant: tenant, subject: "user:alice", resource: "reports"))
+    #expect(may.permissions.map(\.permission) == ["reports:print"])
+    let who = try await authorization.listSubjects(
+      V1.ListSubjectsRequest(tenant: tenant, permission: "reports:print"))
+    #expect(who.subjects == [V1.AllowedSubject(subject: "user:alice", role: "engineer")])
+    let what = try await authorization.listResources(
+      V1.ListResourcesRequest(tenant: tenant, subject: "user:alice", permission: "reports:print"))
+    #expect(what.resources.map(\.resource) == ["reports"])
   }
 
   private static func ends(

@@ -138,6 +138,18 @@ struct TenantCall {
         try await $0.authorization.explain(
           V1.ExplainRequest(tenant: $1, subject: "user:alice", permission: "equipment:read"))
       },
+      TenantCall(API.listPermissions.identity) {
+        try await $0.authorization.listPermissions(
+          V1.ListPermissionsRequest(tenant: $1, subject: "user:alice"))
+      },
+      TenantCall(API.listSubjects.identity) {
+        try await $0.authorization.listSubjects(
+          V1.ListSubjectsRequest(tenant: $1, permission: "equipment:read"))
+      },
+      TenantCall(API.listResources.identity) {
+        try await $0.authorization.listResources(
+          V1.ListResourcesRequest(tenant: $1, subject: "user:alice", permission: "equipment:read"))
+      },
     ]
   }
 

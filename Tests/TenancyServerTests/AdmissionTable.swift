@@ -193,6 +193,12 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "Authorization/Explain", "tenancy.authorization:explain", "tenant", names: true, readers),
     AdmissionRow(
+      "Authorization/ListPermissions", "tenancy.authorization:list", "tenant", names: true, readers),
+    AdmissionRow(
+      "Authorization/ListSubjects", "tenancy.authorization:list", "tenant", names: true, readers),
+    AdmissionRow(
+      "Authorization/ListResources", "tenancy.authorization:list", "tenant", names: true, readers),
+    AdmissionRow(
       "Authorization/CreateRole", "tenancy.roles:create", "tenant", names: true, changers),
     AdmissionRow("Authorization/GetRole", "tenancy.roles:get", "tenant", names: true, readers),
     AdmissionRow(

@@ -352,6 +352,50 @@ tenancy__v1__condition_part__get_descriptor(void) {
   return &tenancy__v1__condition_part__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_permissions_request__get_descriptor(void) {
+  return &tenancy__v1__list_permissions_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_permissions_response__get_descriptor(void) {
+  return &tenancy__v1__list_permissions_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__held_permission__get_descriptor(void) {
+  return &tenancy__v1__held_permission__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__permission_grant__get_descriptor(void) {
+  return &tenancy__v1__permission_grant__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_subjects_request__get_descriptor(void) {
+  return &tenancy__v1__list_subjects_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_subjects_response__get_descriptor(void) {
+  return &tenancy__v1__list_subjects_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__allowed_subject__get_descriptor(void) {
+  return &tenancy__v1__allowed_subject__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_resources_request__get_descriptor(void) {
+  return &tenancy__v1__list_resources_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_resources_response__get_descriptor(void) {
+  return &tenancy__v1__list_resources_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__allowed_resource__get_descriptor(void) {
+  return &tenancy__v1__allowed_resource__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__excluded_resource__get_descriptor(void) {
+  return &tenancy__v1__excluded_resource__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__role__get_descriptor(void) {
   return &tenancy__v1__role__descriptor;
 }

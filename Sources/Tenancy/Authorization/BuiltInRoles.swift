@@ -20,7 +20,8 @@ public enum BuiltInRoles {
     "Reads the tenant's settings, roles, groups and assignments.",
     [
       "tenancy.assignments:list", "tenancy.authorization:check",
-      "tenancy.authorization:explain", "tenancy.group_members:list", "tenancy.groups:get",
+      "tenancy.authorization:explain", "tenancy.authorization:list", "tenancy.group_members:list",
+      "tenancy.groups:get",
       "tenancy.groups:list", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.token_keys:get", "tenancy.tokens:introspect",

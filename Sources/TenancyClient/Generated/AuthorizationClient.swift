@@ -44,6 +44,33 @@ public struct AuthorizationClient: Sendable {
     try await channel.unary(V1.Authorization.explain.method, request, options: options)
   }
 
+  /// What a subject may do: the permissions that its roles name, and those of its groups, wildcards as they are. One that
+  /// is denied as a whole is left out; with one that is denied in part stands what denies it. In the order of the
+  /// permissions. A page may be shorter than asked for, and yet not the last. INVALID_ARGUMENT for `subject` where it
+  /// holds more than 100,000 roles.
+  public nonisolated(nonsending) func listPermissions(
+    _ request: V1.ListPermissionsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListPermissionsResponse {
+    try await channel.unary(V1.Authorization.listPermissions.method, request, options: options)
+  }
+
+  /// Who may do something: the subjects for whom Check would answer `allowed: true`, those that are in groups too, however
+  /// deep. Groups themselves are not listed. A page may have few subjects or none, and yet not be the last. Whose roles or
+  /// groups change between two pages may be told twice or not at all.
+  public nonisolated(nonsending) func listSubjects(
+    _ request: V1.ListSubjectsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListSubjectsResponse {
+    try await channel.unary(V1.Authorization.listSubjects.method, request, options: options)
+  }
+
+  /// Of which resources a subject may do something: as assignments name them, less what is denied. Which resources there
+  /// are is known to nobody here: for whatever is below `docs/a/*`, ask Check. In the order of their texts.
+  public nonisolated(nonsending) func listResources(
+    _ request: V1.ListResourcesRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListResourcesResponse {
+    try await channel.unary(V1.Authorization.listResources.method, request, options: options)
+  }
+
   /// Calls `CreateRole`.
   public nonisolated(nonsending) func createRole(
     _ request: V1.CreateRoleRequest, options: RPCCallOptions = RPCCallOptions()

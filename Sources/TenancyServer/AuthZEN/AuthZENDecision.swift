@@ -53,7 +53,7 @@ struct AuthZENDecision: Sendable, Equatable {
     }
   }
 
-  private static let notAPath = TenancyError.invalid(
+  static let notAPath = TenancyError.invalid(
     "resource.id",
     "must have at most \(ResourceScope.maximumBytes) bytes: parts between slashes, none of them empty, '.', '..' or "
       + "with a '*'")

@@ -28,7 +28,6 @@ public actor AuthZENPoint {
   private let judge: TokenJudge?
   private let reader: SnapshotReader
   private let shares = AuthZENShares()
-  private let rule = MethodRule.of(V1.Authorization.check.identity)
   /// What has become of requests.
   public nonisolated let tally = AuthZENTally()
   private var swept: Timestamp
@@ -97,10 +96,9 @@ public actor AuthZENPoint {
     var caller = client.caller
     do throws(TenancyError) {
       try Self.checkRequestID(head)
-      caller = try identify(head, client.caller)
-      try await waitForState(head, caller)
+      caller = try identify(head, client.caller, route.rule)
+      try await waitForState(head, caller, route.rule)
       _ = try admit(caller, route, head)
-      guard route.endpoint.metadataName != nil else { throw Self.notServed }
       try Self.checkContentType(head)
       guard let length = Self.length(of: head, route) else {
         return .answer(refusal(Self.tooLarge, of: caller, head, status: 413))
@@ -116,8 +114,12 @@ public actor AuthZENPoint {
     do throws(TenancyError) {
       // Whatever has become of the caller since.
       let access = try admit(turn.caller, turn.route, turn.head)
-      let request = try AuthZENRequest(body, isBatch: turn.route.endpoint == .evaluations)
-      let text = try decide(request, access)
+      let text =
+        if let kind = turn.route.endpoint.search {
+          try AuthZENSearch(body, for: kind).answer(access)
+        } else {
+          try decide(AuthZENRequest(body, isBatch: turn.route.endpoint == .evaluations), access)
+        }
       count(access.tag, .ok)
       return finish(AuthZENAnswer(json: text), turn.head)
     } catch {
@@ -134,7 +136,7 @@ public actor AuthZENPoint {
 
   /// Who asks: whom the token is for, or whose certificate it is.
   private func identify(
-    _ head: AuthZENHead, _ client: Caller
+    _ head: AuthZENHead, _ client: Caller, _ rule: MethodRule
   ) throws(TenancyError) -> Caller {
     let values = head.values(of: BearerToken.metadataName.description)
     guard !values.isEmpty else { return client }
@@ -154,11 +156,11 @@ public actor AuthZENPoint {
     }
   }
 
-  /// Judges a request as a call of `Authorization.Check`.
+  /// Judges a request as a call of the method that is its like.
   private func admit(
     _ caller: Caller, _ route: AuthZENRoute, _ head: AuthZENHead
   ) throws(TenancyError) -> Access {
-    let snapshot = reader.snapshot
+    let (snapshot, rule) = (reader.snapshot, route.rule)
     let named = route.tenant ?? caller.ownTenant
     do throws(TenancyError) {
       if caller.refusal() != nil { throw Gate.revoked }
@@ -182,7 +184,7 @@ public actor AuthZENPoint {
 
   /// A request that carries a consistency token is answered from a state that is at least as fresh.
   private func waitForState(
-    _ head: AuthZENHead, _ caller: Caller
+    _ head: AuthZENHead, _ caller: Caller, _ rule: MethodRule
   ) async throws(TenancyError) {
     let values = head.values(of: ConsistencyMetadata.name)
     guard let text = values.first else { return }
@@ -357,8 +359,6 @@ public actor AuthZENPoint {
       + "\(CheckService.maximumVisits) at most")
   private static let noSuchPage = TenancyError(
     .unimplemented, .notImplemented, "there is no such page")
-  private static let notServed = TenancyError(
-    .unimplemented, .notImplemented, "searches are not served")
 
   private static func wrongMethod(allowed: String) -> AuthZENAnswer {
     var answer = AuthZENAnswer(
@@ -366,6 +366,10 @@ public actor AuthZENPoint {
     answer.fields.append(.init("allow", allowed))
     return answer
   }
+}
+
+extension AuthZENRoute {
+  fileprivate var rule: MethodRule { MethodRule.of(endpoint.method) }
 }
 
 extension Caller {

@@ -29,11 +29,13 @@ struct AuthZENQuestion: Sendable, Equatable {
   var attributes: RequestAttributes {
     RequestAttributes(
       subject: subjectAttributes?.map, resource: resourceAttributes?.map,
-      context: contextWithAction?.map)
+      context: Self.context(context, with: actionAttributes)?.map)
   }
 
-  private var contextWithAction: AuthZENAttributes? {
-    guard let action = actionAttributes, !action.object.isEmpty else { return context }
+  static func context(
+    _ context: AuthZENAttributes?, with action: AuthZENAttributes?
+  ) -> AuthZENAttributes? {
+    guard let action, !action.object.isEmpty else { return context }
     var all = context?.object ?? [:]
     guard all["action"] == nil else { return context }
     all["action"] = .object(action.object)
@@ -45,21 +47,22 @@ struct AuthZENQuestion: Sendable, Equatable {
   /// Who wants to do something.
   struct Subject: Sendable, Equatable {
     /// Types whose ids are whole subjects: they are SPIFFE IDs.
-    private static let workloadTypes = ["spiffe", "workload"]
+    static let workloadTypes = ["spiffe", "workload"]
     /// The type whose ids are subjects as assignments and tokens have them.
-    private static let wholeType = "subject"
+    static let wholeType = "subject"
 
     let text: String
     let attributes: AuthZENAttributes?
+
+    static func notAType(_ field: String) -> TenancyError {
+      .invalid(field, "must be 1 to 64 of the characters a-z, A-Z, 0-9, _, - and .")
+    }
 
     /// `{type}:{id}`. In no type there is a colon, so that no two of them are one subject.
     init(_ value: TokenJSON, at place: String) throws(TenancyError) {
       let object = try AuthZENObject(value, at: place)
       let (type, id) = (try object.text("type"), try object.text("id"))
-      guard AuthZENQuestion.isType(type) else {
-        throw .invalid(
-          object.field("type"), "must be 1 to 64 of the characters a-z, A-Z, 0-9, _, - and .")
-      }
+      guard AuthZENQuestion.isType(type) else { throw Self.notAType(object.field("type")) }
       let isWhole = Self.workloadTypes.contains(type)
       guard !isWhole || SPIFFEID(parsing: id) != nil else {
         throw .invalid(object.field("id"), "must be a SPIFFE ID, as \(type) is the type")
@@ -113,18 +116,18 @@ struct AuthZENQuestion: Sendable, Equatable {
 
   // MARK: Names
 
-  fileprivate static func notAName(_ field: String) -> TenancyError {
+  static func notAName(_ field: String) -> TenancyError {
     .invalid(
       field,
       "must be 1 to \(Permission.maximumPartLength) of the characters a-z, 0-9, _, - and .")
   }
 
   /// Whether it can be a part of a permission.
-  fileprivate static func isName(_ text: String) -> Bool {
+  static func isName(_ text: String) -> Bool {
     isType(text) && text.utf8.allSatisfy { !(0x41...0x5A).contains($0) }
   }
 
-  fileprivate static func isType(_ text: String) -> Bool {
+  static func isType(_ text: String) -> Bool {
     (1...Permission.maximumPartLength).contains(text.utf8.count)
       && text.utf8.allSatisfy {
         (0x61...0x7A).contains($0) || (0x41...0x5A).contains($0) || (0x30...0x39).contains($0)

@@ -60,7 +60,7 @@ enum AuthZENRequest: Sendable {
       }, semantic)
   }
 
-  private static func members(
+  static func members(
     _ body: [UInt8], isBatch: Bool
   ) throws(TenancyError) -> [TokenJSON.Member] {
     var limits = TokenJSONReader.Limits(bytes: isBatch ? maximumBatchBytes : maximumBytes)

@@ -1,3 +1,5 @@
+import TenancyWire
+
 /// What a path of AuthZEN 1.0 stands for, and in which tenant.
 struct AuthZENRoute: Hashable, Sendable {
   enum Endpoint: String, CaseIterable, Sendable {
@@ -9,12 +11,35 @@ struct AuthZENRoute: Hashable, Sendable {
     /// What is served here, for those who find it out by themselves.
     case metadata = ".well-known/authzen-configuration"
 
-    /// Its member of the metadata; nil: it is not told there, for it is not served.
+    /// Its member of the metadata; nil: it is that itself.
     var metadataName: String? {
       switch self {
       case .evaluation: "access_evaluation_endpoint"
       case .evaluations: "access_evaluations_endpoint"
-      case .subjectSearch, .resourceSearch, .actionSearch, .metadata: nil
+      case .subjectSearch: "search_subject_endpoint"
+      case .resourceSearch: "search_resource_endpoint"
+      case .actionSearch: "search_action_endpoint"
+      case .metadata: nil
+      }
+    }
+
+    /// The method that answers the same question: who may call that may ask here.
+    var method: MethodIdentity {
+      switch self {
+      case .evaluation, .evaluations, .metadata: V1.Authorization.check.identity
+      case .subjectSearch: V1.Authorization.listSubjects.identity
+      case .resourceSearch: V1.Authorization.listResources.identity
+      case .actionSearch: V1.Authorization.listPermissions.identity
+      }
+    }
+
+    /// What it searches for; nil: it does not.
+    var search: AuthZENSearch.Kind? {
+      switch self {
+      case .evaluation, .evaluations, .metadata: nil
+      case .subjectSearch: .subject
+      case .resourceSearch: .resource
+      case .actionSearch: .action
       }
     }
   }

@@ -40,8 +40,9 @@ public struct IdentityRules: Sendable {
     "viewer": permissions([
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
       "tenancy.tenants:resolve",
-      "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.roles:get",
-      "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
+      "tenancy.authorization:check", "tenancy.authorization:explain",
+      "tenancy.authorization:list", "tenancy.roles:get", "tenancy.roles:list",
+      "tenancy.assignments:list", "tenancy.groups:get",
       "tenancy.groups:list", "tenancy.group_members:list", "tenancy.audit:list",
       "tenancy.audit:export",
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
@@ -65,8 +66,8 @@ public struct IdentityRules: Sendable {
   /// Reading its tenant, resolving and checking.
   public static let defaultWorkloadPermissions = permissions([
     "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
-    "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.roles:get",
-    "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
+    "tenancy.authorization:check", "tenancy.authorization:explain", "tenancy.authorization:list",
+    "tenancy.roles:get", "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
     "tenancy.groups:list", "tenancy.group_members:list", "tenancy.tokens:introspect",
     "tenancy.token_keys:get",
   ])

@@ -37,7 +37,7 @@ struct Page {
     Hex.encode("1 \(String(Self.digest(question, key[...]), radix: 16)) \(key)")
   }
 
-  private static let badToken = TenancyError.invalid(
+  static let badToken = TenancyError.invalid(
     "page_token", "not one that this list gave out for the same question")
 
   /// FNV-1a: finds mistakes, not forgers.

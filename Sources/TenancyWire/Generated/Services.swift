@@ -130,6 +130,27 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/Explain", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:explain", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
+    /// What a subject may do: the permissions that its roles name, and those of its groups, wildcards as they are. One that
+    /// is denied as a whole is left out; with one that is denied in part stands what denies it. In the order of the
+    /// permissions. A page may be shorter than asked for, and yet not the last. INVALID_ARGUMENT for `subject` where it
+    /// holds more than 100,000 roles.
+    public static let listPermissions = MethodSpec<V1.ListPermissionsRequest, V1.ListPermissionsResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ListPermissions", kind: .unary),
+      requirement: Requirement(permission: "tenancy.authorization:list", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
+    /// Who may do something: the subjects for whom Check would answer `allowed: true`, those that are in groups too, however
+    /// deep. Groups themselves are not listed. A page may have few subjects or none, and yet not be the last. Whose roles or
+    /// groups change between two pages may be told twice or not at all.
+    public static let listSubjects = MethodSpec<V1.ListSubjectsRequest, V1.ListSubjectsResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ListSubjects", kind: .unary),
+      requirement: Requirement(permission: "tenancy.authorization:list", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
+    /// Of which resources a subject may do something: as assignments name them, less what is denied. Which resources there
+    /// are is known to nobody here: for whatever is below `docs/a/*`, ask Check. In the order of their texts.
+    public static let listResources = MethodSpec<V1.ListResourcesRequest, V1.ListResourcesResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ListResources", kind: .unary),
+      requirement: Requirement(permission: "tenancy.authorization:list", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
     /// `CreateRole`.
     public static let createRole = MethodSpec<V1.CreateRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/CreateRole", kind: .unary),
@@ -232,6 +253,9 @@ extension V1 {
       check.identity,
       batchCheck.identity,
       explain.identity,
+      listPermissions.identity,
+      listSubjects.identity,
+      listResources.identity,
       createRole.identity,
       getRole.identity,
       updateRole.identity,

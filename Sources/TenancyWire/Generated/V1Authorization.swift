@@ -800,6 +800,692 @@ extension V1.ConditionPart {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListPermissionsRequest`.
+  public struct ListPermissionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// As in CheckRequest.
+    public var subject: String
+    /// Only what may be done to these: `{type}` for those of one type, `{type}/{path}` for one of them. At most 512 bytes.
+    /// Empty: all.
+    public var resource: String
+    /// What conditions are evaluated with. Absent: they are not evaluated, and what is under one is `conditional`.
+    public var attributes: V1.CheckAttributes?
+    /// As in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 6.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      subject: String = "",
+      resource: String = "",
+      attributes: V1.CheckAttributes? = nil,
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.tenant = tenant
+      self.subject = subject
+      self.resource = resource
+      self.attributes = attributes
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListPermissionsRequest {
+  public typealias CMessage = Tenancy__V1__ListPermissionsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_permissions_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.subject = try WireText.string(c.pointee.subject, field: "subject")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_permissions_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.subject = arena.copy(self.subject)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.attributes = self.attributes?.write(into: arena)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.attributes { object["attributes"] = value.json() }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListPermissionsResponse`.
+  public struct ListPermissionsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `permissions`, field 1.
+    public var permissions: [V1.HeldPermission]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+    /// The revision of the state that answered.
+    public var revision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      permissions: [V1.HeldPermission] = [],
+      nextPageToken: String = "",
+      revision: UInt64 = 0
+    ) {
+      self.permissions = permissions
+      self.nextPageToken = nextPageToken
+      self.revision = revision
+    }
+  }
+}
+
+extension V1.ListPermissionsResponse {
+  public typealias CMessage = Tenancy__V1__ListPermissionsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_permissions_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.permissions = try WireRead.messages(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+    self.revision = c.pointee.revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_permissions_response__init(c)
+    c.pointee.n_permissions = self.permissions.count
+    c.pointee.permissions = arena.list(self.permissions) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    c.pointee.revision = self.revision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.permissions.isEmpty { object["permissions"] = .array(self.permissions.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.HeldPermission`.
+  public struct HeldPermission: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As roles name it: `docs:read`, or with wildcards. Check allows one without wildcards of all resources if a grant is
+    /// not conditional and of all of them, and there are no denials.
+    public var permission: String
+    /// What allows it, that which always does first. At most 16.
+    public var grants: [V1.PermissionGrant]
+    /// What denies a part of it: of some of its resources, some of what a wildcard stands for, or under a condition. At most
+    /// 64.
+    public var denials: [V1.PermissionGrant]
+    /// Whether there are more of either than are told.
+    public var truncated: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      permission: String = "",
+      grants: [V1.PermissionGrant] = [],
+      denials: [V1.PermissionGrant] = [],
+      truncated: Bool = false
+    ) {
+      self.permission = permission
+      self.grants = grants
+      self.denials = denials
+      self.truncated = truncated
+    }
+  }
+}
+
+extension V1.HeldPermission {
+  public typealias CMessage = Tenancy__V1__HeldPermission
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__held_permission__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.grants = try WireRead.messages(c.pointee.grants, count: c.pointee.n_grants, field: "grants")
+    self.denials = try WireRead.messages(c.pointee.denials, count: c.pointee.n_denials, field: "denials")
+    self.truncated = c.pointee.truncated != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__held_permission__init(c)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.n_grants = self.grants.count
+    c.pointee.grants = arena.list(self.grants) { Optional($0.write(into: arena)) }
+    c.pointee.n_denials = self.denials.count
+    c.pointee.denials = arena.list(self.denials) { Optional($0.write(into: arena)) }
+    c.pointee.truncated = self.truncated ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if !self.grants.isEmpty { object["grants"] = .array(self.grants.map { $0.json() }) }
+    if !self.denials.isEmpty { object["denials"] = .array(self.denials.map { $0.json() }) }
+    if self.truncated { object["truncated"] = .bool(self.truncated) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.PermissionGrant`.
+  public struct PermissionGrant: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Which role, of which resources, under which condition and until when; and whether by the subject or a group of its.
+    public var assignment: V1.RoleAssignment?
+    /// As that role, or one that it inherits from, names it.
+    public var permission: String
+    /// Whether its condition is still to be evaluated: no attributes were sent, or it asks for the resource or the action,
+    /// which the question leaves open.
+    public var conditional: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      assignment: V1.RoleAssignment? = nil,
+      permission: String = "",
+      conditional: Bool = false
+    ) {
+      self.assignment = assignment
+      self.permission = permission
+      self.conditional = conditional
+    }
+  }
+}
+
+extension V1.PermissionGrant {
+  public typealias CMessage = Tenancy__V1__PermissionGrant
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__permission_grant__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.conditional = c.pointee.conditional != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__permission_grant__init(c)
+    c.pointee.assignment = self.assignment?.write(into: arena)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.conditional = self.conditional ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.assignment { object["assignment"] = value.json() }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if self.conditional { object["conditional"] = .bool(self.conditional) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// The question, as in CheckRequest, about whoever it is to be asked about.
+  public struct ListSubjectsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// `permission`, field 2.
+    public var permission: String
+    /// `resource`, field 3.
+    public var resource: String
+    /// `attributes`, field 4.
+    public var attributes: V1.CheckAttributes?
+    /// As in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 6.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      permission: String = "",
+      resource: String = "",
+      attributes: V1.CheckAttributes? = nil,
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.tenant = tenant
+      self.permission = permission
+      self.resource = resource
+      self.attributes = attributes
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListSubjectsRequest {
+  public typealias CMessage = Tenancy__V1__ListSubjectsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_subjects_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_subjects_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.attributes = self.attributes?.write(into: arena)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.attributes { object["attributes"] = value.json() }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListSubjectsResponse`.
+  public struct ListSubjectsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `subjects`, field 1.
+    public var subjects: [V1.AllowedSubject]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+    /// The revision of the state that answered.
+    public var revision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      subjects: [V1.AllowedSubject] = [],
+      nextPageToken: String = "",
+      revision: UInt64 = 0
+    ) {
+      self.subjects = subjects
+      self.nextPageToken = nextPageToken
+      self.revision = revision
+    }
+  }
+}
+
+extension V1.ListSubjectsResponse {
+  public typealias CMessage = Tenancy__V1__ListSubjectsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_subjects_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.subjects = try WireRead.messages(c.pointee.subjects, count: c.pointee.n_subjects, field: "subjects")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+    self.revision = c.pointee.revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_subjects_response__init(c)
+    c.pointee.n_subjects = self.subjects.count
+    c.pointee.subjects = arena.list(self.subjects) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    c.pointee.revision = self.revision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.subjects.isEmpty { object["subjects"] = .array(self.subjects.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.AllowedSubject`.
+  public struct AllowedSubject: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// A workload of the tenant by the tenant's id.
+    public var subject: String
+    /// What Check answers as `role`.
+    public var role: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      subject: String = "",
+      role: String = ""
+    ) {
+      self.subject = subject
+      self.role = role
+    }
+  }
+}
+
+extension V1.AllowedSubject {
+  public typealias CMessage = Tenancy__V1__AllowedSubject
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__allowed_subject__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.subject = try WireText.string(c.pointee.subject, field: "subject")
+    self.role = try WireText.string(c.pointee.role, field: "role")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__allowed_subject__init(c)
+    c.pointee.subject = arena.copy(self.subject)
+    c.pointee.role = arena.copy(self.role)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
+    if !self.role.isEmpty { object["role"] = .string(self.role) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// The question, as in CheckRequest, about whatever resources it is to be asked about.
+  public struct ListResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// `subject`, field 2.
+    public var subject: String
+    /// `resource:action`, without wildcards. What is before the colon is the type of the resources that are listed.
+    public var permission: String
+    /// What conditions are evaluated with. Absent: they are not evaluated, and what is under one is `conditional`.
+    public var attributes: V1.CheckAttributes?
+    /// As in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 6.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      subject: String = "",
+      permission: String = "",
+      attributes: V1.CheckAttributes? = nil,
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.tenant = tenant
+      self.subject = subject
+      self.permission = permission
+      self.attributes = attributes
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListResourcesRequest {
+  public typealias CMessage = Tenancy__V1__ListResourcesRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_resources_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.subject = try WireText.string(c.pointee.subject, field: "subject")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_resources_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.subject = arena.copy(self.subject)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.attributes = self.attributes?.write(into: arena)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if let value = self.attributes { object["attributes"] = value.json() }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListResourcesResponse`.
+  public struct ListResourcesResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `resources`, field 1.
+    public var resources: [V1.AllowedResource]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+    /// The revision of the state that answered.
+    public var revision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      resources: [V1.AllowedResource] = [],
+      nextPageToken: String = "",
+      revision: UInt64 = 0
+    ) {
+      self.resources = resources
+      self.nextPageToken = nextPageToken
+      self.revision = revision
+    }
+  }
+}
+
+extension V1.ListResourcesResponse {
+  public typealias CMessage = Tenancy__V1__ListResourcesResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_resources_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.resources = try WireRead.messages(c.pointee.resources, count: c.pointee.n_resources, field: "resources")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+    self.revision = c.pointee.revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_resources_response__init(c)
+    c.pointee.n_resources = self.resources.count
+    c.pointee.resources = arena.list(self.resources) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    c.pointee.revision = self.revision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.resources.isEmpty { object["resources"] = .array(self.resources.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// They may overlap.
+  public struct AllowedResource: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `{type}` for all of the type, `{type}/{path}` for one, `{type}/{path}/*` for what is below.
+    public var resource: String
+    /// What allows it.
+    public var assignment: V1.RoleAssignment?
+    /// Whether its condition is still to be evaluated: no attributes were sent, or it asks for the resource. One that is
+    /// neither conditional nor excluded Check allows.
+    public var conditional: Bool
+    /// What is denied of it, all there is.
+    public var exclusions: [V1.ExcludedResource]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      resource: String = "",
+      assignment: V1.RoleAssignment? = nil,
+      conditional: Bool = false,
+      exclusions: [V1.ExcludedResource] = []
+    ) {
+      self.resource = resource
+      self.assignment = assignment
+      self.conditional = conditional
+      self.exclusions = exclusions
+    }
+  }
+}
+
+extension V1.AllowedResource {
+  public typealias CMessage = Tenancy__V1__AllowedResource
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__allowed_resource__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
+    self.conditional = c.pointee.conditional != 0
+    self.exclusions = try WireRead.messages(c.pointee.exclusions, count: c.pointee.n_exclusions, field: "exclusions")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__allowed_resource__init(c)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.assignment = self.assignment?.write(into: arena)
+    c.pointee.conditional = self.conditional ? 1 : 0
+    c.pointee.n_exclusions = self.exclusions.count
+    c.pointee.exclusions = arena.list(self.exclusions) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.assignment { object["assignment"] = value.json() }
+    if self.conditional { object["conditional"] = .bool(self.conditional) }
+    if !self.exclusions.isEmpty { object["exclusions"] = .array(self.exclusions.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ExcludedResource`.
+  public struct ExcludedResource: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As in AllowedResource.
+    public var resource: String
+    /// Whether the condition of the denial is still to be evaluated.
+    public var conditional: Bool
+    /// Which role denies it: the id within the tenant.
+    public var role: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      resource: String = "",
+      conditional: Bool = false,
+      role: String = ""
+    ) {
+      self.resource = resource
+      self.conditional = conditional
+      self.role = role
+    }
+  }
+}
+
+extension V1.ExcludedResource {
+  public typealias CMessage = Tenancy__V1__ExcludedResource
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__excluded_resource__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.conditional = c.pointee.conditional != 0
+    self.role = try WireText.string(c.pointee.role, field: "role")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__excluded_resource__init(c)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.conditional = self.conditional ? 1 : 0
+    c.pointee.role = arena.copy(self.role)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if self.conditional { object["conditional"] = .bool(self.conditional) }
+    if !self.role.isEmpty { object["role"] = .string(self.role) }
+    return .object(object)
+  }
+}
+
+extension V1 {
   /// A named set of permissions in one tenant. The ids `tenant-admin` (every `tenancy.` permission that
   /// tenants may hold) and `tenant-viewer` (the reading ones) are built in, listed, and immutable.
   public struct Role: WireMessage, JSONRepresentable, Hashable, Sendable {

@@ -4,7 +4,8 @@ WORKLOAD_MAY = [
     ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant watch --snapshot --count 1",), ("tenant usage acme",), ("config get acme",), ("config explain acme",),
     ("tenant export acme --no-authentication",), ("flag evaluate acme --subject user:al",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("group list acme",), ("group member list acme",), ("group get acme eng",),
-    ("check acme user:alice a:b", 3),
+    ("check acme user:alice a:b", 3), ("explain acme user:alice a:b",), ("access permissions acme user:alice",),
+    ("access subjects acme a:b",), ("access resources acme user:alice a:b",),
     ("token exchange --bare",), ("keys list acme",),
     ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
     ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]

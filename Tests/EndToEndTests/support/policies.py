@@ -48,3 +48,13 @@ def check(client, subject, permission, resource="", /, **parts):
 
 def allowed(client, *question, **parts):
     return check(client, *question, **parts).allowed
+
+
+def check_lists(authorization, tenant, subject, permission):
+    """Where the subject alone may do this alone, to all resources."""
+    assert [one.permission for one in authorization.ListPermissions(authz.ListPermissionsRequest(
+        tenant=tenant, subject=subject)).permissions] == [permission]
+    assert [one.subject for one in authorization.ListSubjects(authz.ListSubjectsRequest(
+        tenant=tenant, permission=permission)).subjects] == [subject]
+    assert [one.resource for one in authorization.ListResources(authz.ListResourcesRequest(
+        tenant=tenant, subject=subject, permission=permission)).resources] == [permission.split(":")[0]]

@@ -60,6 +60,10 @@ ABOUT_A_TENANT = {
     "Authorization/Check": _check,
     "Authorization/BatchCheck": _batch,
     "Authorization/Explain": _explain,
+    "Authorization/ListPermissions": lambda name: authz.ListPermissionsRequest(tenant=name, subject="user:al"),
+    "Authorization/ListSubjects": lambda name: authz.ListSubjectsRequest(tenant=name, permission="a:b"),
+    "Authorization/ListResources": lambda name: authz.ListResourcesRequest(
+        tenant=name, subject="user:al", permission="a:b"),
     "Authorization/CreateRole": _create_role,
     "Authorization/ListRoles": lambda name: authz.ListRolesRequest(parent=name),
     "Authorization/CreateRoleAssignment": _assign,

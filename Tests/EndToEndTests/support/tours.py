@@ -55,6 +55,7 @@ def policy_commands(ctl, rows):
     assert ctl(*check, code=3) == ctl(*check, *told, '{"level": 1}', code=3) == (
         "denied: no role of the subject grants it\n")
     assert ctl(*check, *told, '{"level": 2}') == "allowed: by the role reader\n"
+    access_commands(ctl, rows, check, condition)
     batch = "user:bo docs:read 7/1\nuser:bo docs:read\n"
     [_, *answers] = rows(ctl("check", "works", "--batch", "-", *told, '{"level": 2}', stdin=batch))
     assert [one[:2] for one in answers] == [["allowed", "docs:read 7/1"], ["allowed", "docs:read"]]
@@ -68,6 +69,22 @@ def policy_commands(ctl, rows):
     ctl("role", "unassign", "works", "--subject", "user:bo", "--role", "reader")
     for role in ("clerk", "chief", "reader"):
         ctl("role", "delete", "works", role, "--force")
+
+
+def access_commands(ctl, rows, check, condition):
+    """Why somebody may do something; and lists of who may do what."""
+    shown = ctl("explain", *check[1:], "--resource", "7/1").splitlines()
+    assert shown[:4] == ["allowed: by the role reader", "├─ allows: applies",
+                         "│  ├─ user:bo is assigned reader of docs/7/*", "│  └─ reader allows docs:read"]
+    assert any(line.startswith("   └─ if resource.attributes.owner") for line in shown)
+    table = rows(ctl("access", "permissions", "works", "user:bo", "--resource", "docs/7/1"))
+    assert ["docs:read", "allows", "user:bo as reader", "docs/7/*", "-", "-"] in table
+    assert ["docs:read", "allows", "user:bo as reader", "-", "-", condition.strip()] in table
+    assert rows(ctl("access", "subjects", "works", "docs:read", "--resource", "7/1"))[1:] == [["user:bo", "reader"]]
+    assert [one[0] for one in rows(ctl("access", "resources", "works", "user:bo", "docs:read", "--all"))[1:]] == [
+        "docs", "docs/7/*"]
+    assert ctl.json("access", "subjects", "works", "docs:read", "--resource", "7/1")["subjects"] == [
+        {"subject": "user:bo", "role": "reader"}]
 
 
 def watch_commands(ctl):

@@ -458,6 +458,501 @@ void   tenancy__v1__condition_part__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__condition_part__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__list_permissions_request__init
+                     (Tenancy__V1__ListPermissionsRequest         *message)
+{
+  static const Tenancy__V1__ListPermissionsRequest init_value = TENANCY__V1__LIST_PERMISSIONS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_permissions_request__get_packed_size
+                     (const Tenancy__V1__ListPermissionsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_permissions_request__pack
+                     (const Tenancy__V1__ListPermissionsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_permissions_request__pack_to_buffer
+                     (const Tenancy__V1__ListPermissionsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListPermissionsRequest *
+       tenancy__v1__list_permissions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListPermissionsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_permissions_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_permissions_request__free_unpacked
+                     (Tenancy__V1__ListPermissionsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_permissions_response__init
+                     (Tenancy__V1__ListPermissionsResponse         *message)
+{
+  static const Tenancy__V1__ListPermissionsResponse init_value = TENANCY__V1__LIST_PERMISSIONS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_permissions_response__get_packed_size
+                     (const Tenancy__V1__ListPermissionsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_permissions_response__pack
+                     (const Tenancy__V1__ListPermissionsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_permissions_response__pack_to_buffer
+                     (const Tenancy__V1__ListPermissionsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListPermissionsResponse *
+       tenancy__v1__list_permissions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListPermissionsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_permissions_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_permissions_response__free_unpacked
+                     (Tenancy__V1__ListPermissionsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_permissions_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__held_permission__init
+                     (Tenancy__V1__HeldPermission         *message)
+{
+  static const Tenancy__V1__HeldPermission init_value = TENANCY__V1__HELD_PERMISSION__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__held_permission__get_packed_size
+                     (const Tenancy__V1__HeldPermission *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__held_permission__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__held_permission__pack
+                     (const Tenancy__V1__HeldPermission *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__held_permission__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__held_permission__pack_to_buffer
+                     (const Tenancy__V1__HeldPermission *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__held_permission__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__HeldPermission *
+       tenancy__v1__held_permission__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__HeldPermission *)
+     protobuf_c_message_unpack (&tenancy__v1__held_permission__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__held_permission__free_unpacked
+                     (Tenancy__V1__HeldPermission *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__held_permission__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__permission_grant__init
+                     (Tenancy__V1__PermissionGrant         *message)
+{
+  static const Tenancy__V1__PermissionGrant init_value = TENANCY__V1__PERMISSION_GRANT__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__permission_grant__get_packed_size
+                     (const Tenancy__V1__PermissionGrant *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__permission_grant__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__permission_grant__pack
+                     (const Tenancy__V1__PermissionGrant *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__permission_grant__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__permission_grant__pack_to_buffer
+                     (const Tenancy__V1__PermissionGrant *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__permission_grant__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__PermissionGrant *
+       tenancy__v1__permission_grant__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__PermissionGrant *)
+     protobuf_c_message_unpack (&tenancy__v1__permission_grant__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__permission_grant__free_unpacked
+                     (Tenancy__V1__PermissionGrant *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__permission_grant__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_subjects_request__init
+                     (Tenancy__V1__ListSubjectsRequest         *message)
+{
+  static const Tenancy__V1__ListSubjectsRequest init_value = TENANCY__V1__LIST_SUBJECTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_subjects_request__get_packed_size
+                     (const Tenancy__V1__ListSubjectsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_subjects_request__pack
+                     (const Tenancy__V1__ListSubjectsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_subjects_request__pack_to_buffer
+                     (const Tenancy__V1__ListSubjectsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListSubjectsRequest *
+       tenancy__v1__list_subjects_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListSubjectsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_subjects_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_subjects_request__free_unpacked
+                     (Tenancy__V1__ListSubjectsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_subjects_response__init
+                     (Tenancy__V1__ListSubjectsResponse         *message)
+{
+  static const Tenancy__V1__ListSubjectsResponse init_value = TENANCY__V1__LIST_SUBJECTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_subjects_response__get_packed_size
+                     (const Tenancy__V1__ListSubjectsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_subjects_response__pack
+                     (const Tenancy__V1__ListSubjectsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_subjects_response__pack_to_buffer
+                     (const Tenancy__V1__ListSubjectsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListSubjectsResponse *
+       tenancy__v1__list_subjects_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListSubjectsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_subjects_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_subjects_response__free_unpacked
+                     (Tenancy__V1__ListSubjectsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_subjects_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__allowed_subject__init
+                     (Tenancy__V1__AllowedSubject         *message)
+{
+  static const Tenancy__V1__AllowedSubject init_value = TENANCY__V1__ALLOWED_SUBJECT__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__allowed_subject__get_packed_size
+                     (const Tenancy__V1__AllowedSubject *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__allowed_subject__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__allowed_subject__pack
+                     (const Tenancy__V1__AllowedSubject *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__allowed_subject__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__allowed_subject__pack_to_buffer
+                     (const Tenancy__V1__AllowedSubject *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__allowed_subject__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AllowedSubject *
+       tenancy__v1__allowed_subject__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AllowedSubject *)
+     protobuf_c_message_unpack (&tenancy__v1__allowed_subject__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__allowed_subject__free_unpacked
+                     (Tenancy__V1__AllowedSubject *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__allowed_subject__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_resources_request__init
+                     (Tenancy__V1__ListResourcesRequest         *message)
+{
+  static const Tenancy__V1__ListResourcesRequest init_value = TENANCY__V1__LIST_RESOURCES_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_resources_request__get_packed_size
+                     (const Tenancy__V1__ListResourcesRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_resources_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_resources_request__pack
+                     (const Tenancy__V1__ListResourcesRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_resources_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_resources_request__pack_to_buffer
+                     (const Tenancy__V1__ListResourcesRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_resources_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListResourcesRequest *
+       tenancy__v1__list_resources_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListResourcesRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_resources_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_resources_request__free_unpacked
+                     (Tenancy__V1__ListResourcesRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_resources_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_resources_response__init
+                     (Tenancy__V1__ListResourcesResponse         *message)
+{
+  static const Tenancy__V1__ListResourcesResponse init_value = TENANCY__V1__LIST_RESOURCES_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_resources_response__get_packed_size
+                     (const Tenancy__V1__ListResourcesResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_resources_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_resources_response__pack
+                     (const Tenancy__V1__ListResourcesResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_resources_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_resources_response__pack_to_buffer
+                     (const Tenancy__V1__ListResourcesResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_resources_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListResourcesResponse *
+       tenancy__v1__list_resources_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListResourcesResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_resources_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_resources_response__free_unpacked
+                     (Tenancy__V1__ListResourcesResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_resources_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__allowed_resource__init
+                     (Tenancy__V1__AllowedResource         *message)
+{
+  static const Tenancy__V1__AllowedResource init_value = TENANCY__V1__ALLOWED_RESOURCE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__allowed_resource__get_packed_size
+                     (const Tenancy__V1__AllowedResource *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__allowed_resource__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__allowed_resource__pack
+                     (const Tenancy__V1__AllowedResource *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__allowed_resource__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__allowed_resource__pack_to_buffer
+                     (const Tenancy__V1__AllowedResource *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__allowed_resource__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AllowedResource *
+       tenancy__v1__allowed_resource__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AllowedResource *)
+     protobuf_c_message_unpack (&tenancy__v1__allowed_resource__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__allowed_resource__free_unpacked
+                     (Tenancy__V1__AllowedResource *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__allowed_resource__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__excluded_resource__init
+                     (Tenancy__V1__ExcludedResource         *message)
+{
+  static const Tenancy__V1__ExcludedResource init_value = TENANCY__V1__EXCLUDED_RESOURCE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__excluded_resource__get_packed_size
+                     (const Tenancy__V1__ExcludedResource *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__excluded_resource__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__excluded_resource__pack
+                     (const Tenancy__V1__ExcludedResource *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__excluded_resource__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__excluded_resource__pack_to_buffer
+                     (const Tenancy__V1__ExcludedResource *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__excluded_resource__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ExcludedResource *
+       tenancy__v1__excluded_resource__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ExcludedResource *)
+     protobuf_c_message_unpack (&tenancy__v1__excluded_resource__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__excluded_resource__free_unpacked
+                     (Tenancy__V1__ExcludedResource *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__excluded_resource__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__role__init
                      (Tenancy__V1__Role         *message)
 {
@@ -2550,6 +3045,840 @@ const ProtobufCMessageDescriptor tenancy__v1__condition_part__descriptor =
   tenancy__v1__condition_part__field_indices_by_name,
   1,  tenancy__v1__condition_part__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__condition_part__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_permissions_request__field_descriptors[6] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsRequest, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resource",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsRequest, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsRequest, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_permissions_request__field_indices_by_name[] = {
+  3,   /* field[3] = attributes */
+  4,   /* field[4] = page_size */
+  5,   /* field[5] = page_token */
+  2,   /* field[2] = resource */
+  1,   /* field[1] = subject */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__list_permissions_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_permissions_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListPermissionsRequest",
+  "ListPermissionsRequest",
+  "Tenancy__V1__ListPermissionsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListPermissionsRequest),
+  6,
+  tenancy__v1__list_permissions_request__field_descriptors,
+  tenancy__v1__list_permissions_request__field_indices_by_name,
+  1,  tenancy__v1__list_permissions_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_permissions_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_permissions_response__field_descriptors[3] =
+{
+  {
+    "permissions",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListPermissionsResponse, n_permissions),
+    offsetof(Tenancy__V1__ListPermissionsResponse, permissions),
+    &tenancy__v1__held_permission__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPermissionsResponse, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_permissions_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = permissions */
+  2,   /* field[2] = revision */
+};
+static const ProtobufCIntRange tenancy__v1__list_permissions_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_permissions_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListPermissionsResponse",
+  "ListPermissionsResponse",
+  "Tenancy__V1__ListPermissionsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListPermissionsResponse),
+  3,
+  tenancy__v1__list_permissions_response__field_descriptors,
+  tenancy__v1__list_permissions_response__field_indices_by_name,
+  1,  tenancy__v1__list_permissions_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_permissions_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__held_permission__field_descriptors[4] =
+{
+  {
+    "permission",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__HeldPermission, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "grants",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__HeldPermission, n_grants),
+    offsetof(Tenancy__V1__HeldPermission, grants),
+    &tenancy__v1__permission_grant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "denials",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__HeldPermission, n_denials),
+    offsetof(Tenancy__V1__HeldPermission, denials),
+    &tenancy__v1__permission_grant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "truncated",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__HeldPermission, truncated),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__held_permission__field_indices_by_name[] = {
+  2,   /* field[2] = denials */
+  1,   /* field[1] = grants */
+  0,   /* field[0] = permission */
+  3,   /* field[3] = truncated */
+};
+static const ProtobufCIntRange tenancy__v1__held_permission__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__held_permission__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.HeldPermission",
+  "HeldPermission",
+  "Tenancy__V1__HeldPermission",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__HeldPermission),
+  4,
+  tenancy__v1__held_permission__field_descriptors,
+  tenancy__v1__held_permission__field_indices_by_name,
+  1,  tenancy__v1__held_permission__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__held_permission__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__permission_grant__field_descriptors[3] =
+{
+  {
+    "assignment",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PermissionGrant, assignment),
+    &tenancy__v1__role_assignment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PermissionGrant, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "conditional",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PermissionGrant, conditional),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__permission_grant__field_indices_by_name[] = {
+  0,   /* field[0] = assignment */
+  2,   /* field[2] = conditional */
+  1,   /* field[1] = permission */
+};
+static const ProtobufCIntRange tenancy__v1__permission_grant__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__permission_grant__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.PermissionGrant",
+  "PermissionGrant",
+  "Tenancy__V1__PermissionGrant",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__PermissionGrant),
+  3,
+  tenancy__v1__permission_grant__field_descriptors,
+  tenancy__v1__permission_grant__field_indices_by_name,
+  1,  tenancy__v1__permission_grant__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__permission_grant__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_subjects_request__field_descriptors[6] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsRequest, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resource",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsRequest, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsRequest, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_subjects_request__field_indices_by_name[] = {
+  3,   /* field[3] = attributes */
+  4,   /* field[4] = page_size */
+  5,   /* field[5] = page_token */
+  1,   /* field[1] = permission */
+  2,   /* field[2] = resource */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__list_subjects_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_subjects_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListSubjectsRequest",
+  "ListSubjectsRequest",
+  "Tenancy__V1__ListSubjectsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListSubjectsRequest),
+  6,
+  tenancy__v1__list_subjects_request__field_descriptors,
+  tenancy__v1__list_subjects_request__field_indices_by_name,
+  1,  tenancy__v1__list_subjects_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_subjects_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_subjects_response__field_descriptors[3] =
+{
+  {
+    "subjects",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListSubjectsResponse, n_subjects),
+    offsetof(Tenancy__V1__ListSubjectsResponse, subjects),
+    &tenancy__v1__allowed_subject__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSubjectsResponse, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_subjects_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  2,   /* field[2] = revision */
+  0,   /* field[0] = subjects */
+};
+static const ProtobufCIntRange tenancy__v1__list_subjects_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_subjects_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListSubjectsResponse",
+  "ListSubjectsResponse",
+  "Tenancy__V1__ListSubjectsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListSubjectsResponse),
+  3,
+  tenancy__v1__list_subjects_response__field_descriptors,
+  tenancy__v1__list_subjects_response__field_indices_by_name,
+  1,  tenancy__v1__list_subjects_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_subjects_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__allowed_subject__field_descriptors[2] =
+{
+  {
+    "subject",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AllowedSubject, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "role",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AllowedSubject, role),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__allowed_subject__field_indices_by_name[] = {
+  1,   /* field[1] = role */
+  0,   /* field[0] = subject */
+};
+static const ProtobufCIntRange tenancy__v1__allowed_subject__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__allowed_subject__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AllowedSubject",
+  "AllowedSubject",
+  "Tenancy__V1__AllowedSubject",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AllowedSubject),
+  2,
+  tenancy__v1__allowed_subject__field_descriptors,
+  tenancy__v1__allowed_subject__field_indices_by_name,
+  1,  tenancy__v1__allowed_subject__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__allowed_subject__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_resources_request__field_descriptors[6] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesRequest, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesRequest, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesRequest, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_resources_request__field_indices_by_name[] = {
+  3,   /* field[3] = attributes */
+  4,   /* field[4] = page_size */
+  5,   /* field[5] = page_token */
+  2,   /* field[2] = permission */
+  1,   /* field[1] = subject */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__list_resources_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_resources_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListResourcesRequest",
+  "ListResourcesRequest",
+  "Tenancy__V1__ListResourcesRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListResourcesRequest),
+  6,
+  tenancy__v1__list_resources_request__field_descriptors,
+  tenancy__v1__list_resources_request__field_indices_by_name,
+  1,  tenancy__v1__list_resources_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_resources_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_resources_response__field_descriptors[3] =
+{
+  {
+    "resources",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListResourcesResponse, n_resources),
+    offsetof(Tenancy__V1__ListResourcesResponse, resources),
+    &tenancy__v1__allowed_resource__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListResourcesResponse, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_resources_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = resources */
+  2,   /* field[2] = revision */
+};
+static const ProtobufCIntRange tenancy__v1__list_resources_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_resources_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListResourcesResponse",
+  "ListResourcesResponse",
+  "Tenancy__V1__ListResourcesResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListResourcesResponse),
+  3,
+  tenancy__v1__list_resources_response__field_descriptors,
+  tenancy__v1__list_resources_response__field_indices_by_name,
+  1,  tenancy__v1__list_resources_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_resources_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__allowed_resource__field_descriptors[4] =
+{
+  {
+    "resource",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AllowedResource, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "assignment",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AllowedResource, assignment),
+    &tenancy__v1__role_assignment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "conditional",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AllowedResource, conditional),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "exclusions",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__AllowedResource, n_exclusions),
+    offsetof(Tenancy__V1__AllowedResource, exclusions),
+    &tenancy__v1__excluded_resource__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__allowed_resource__field_indices_by_name[] = {
+  1,   /* field[1] = assignment */
+  2,   /* field[2] = conditional */
+  3,   /* field[3] = exclusions */
+  0,   /* field[0] = resource */
+};
+static const ProtobufCIntRange tenancy__v1__allowed_resource__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__allowed_resource__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AllowedResource",
+  "AllowedResource",
+  "Tenancy__V1__AllowedResource",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AllowedResource),
+  4,
+  tenancy__v1__allowed_resource__field_descriptors,
+  tenancy__v1__allowed_resource__field_indices_by_name,
+  1,  tenancy__v1__allowed_resource__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__allowed_resource__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__excluded_resource__field_descriptors[3] =
+{
+  {
+    "resource",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExcludedResource, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "conditional",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExcludedResource, conditional),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "role",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExcludedResource, role),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__excluded_resource__field_indices_by_name[] = {
+  1,   /* field[1] = conditional */
+  0,   /* field[0] = resource */
+  2,   /* field[2] = role */
+};
+static const ProtobufCIntRange tenancy__v1__excluded_resource__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__excluded_resource__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ExcludedResource",
+  "ExcludedResource",
+  "Tenancy__V1__ExcludedResource",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ExcludedResource),
+  3,
+  tenancy__v1__excluded_resource__field_descriptors,
+  tenancy__v1__excluded_resource__field_indices_by_name,
+  1,  tenancy__v1__excluded_resource__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__excluded_resource__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__role__field_descriptors[11] =

@@ -33,6 +33,17 @@ typedef struct Tenancy__V1__ExplainRequest Tenancy__V1__ExplainRequest;
 typedef struct Tenancy__V1__ExplainResponse Tenancy__V1__ExplainResponse;
 typedef struct Tenancy__V1__DecisionStep Tenancy__V1__DecisionStep;
 typedef struct Tenancy__V1__ConditionPart Tenancy__V1__ConditionPart;
+typedef struct Tenancy__V1__ListPermissionsRequest Tenancy__V1__ListPermissionsRequest;
+typedef struct Tenancy__V1__ListPermissionsResponse Tenancy__V1__ListPermissionsResponse;
+typedef struct Tenancy__V1__HeldPermission Tenancy__V1__HeldPermission;
+typedef struct Tenancy__V1__PermissionGrant Tenancy__V1__PermissionGrant;
+typedef struct Tenancy__V1__ListSubjectsRequest Tenancy__V1__ListSubjectsRequest;
+typedef struct Tenancy__V1__ListSubjectsResponse Tenancy__V1__ListSubjectsResponse;
+typedef struct Tenancy__V1__AllowedSubject Tenancy__V1__AllowedSubject;
+typedef struct Tenancy__V1__ListResourcesRequest Tenancy__V1__ListResourcesRequest;
+typedef struct Tenancy__V1__ListResourcesResponse Tenancy__V1__ListResourcesResponse;
+typedef struct Tenancy__V1__AllowedResource Tenancy__V1__AllowedResource;
+typedef struct Tenancy__V1__ExcludedResource Tenancy__V1__ExcludedResource;
 typedef struct Tenancy__V1__Role Tenancy__V1__Role;
 typedef struct Tenancy__V1__CreateRoleRequest Tenancy__V1__CreateRoleRequest;
 typedef struct Tenancy__V1__GetRoleRequest Tenancy__V1__GetRoleRequest;
@@ -229,6 +240,154 @@ struct  Tenancy__V1__ConditionPart
 #define TENANCY__V1__CONDITION_PART__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__condition_part__descriptor) \
     , {0,NULL}, TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_UNSPECIFIED, {0,NULL} }
+
+
+struct  Tenancy__V1__ListPermissionsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  ProtobufCBinaryData subject;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__CheckAttributes *attributes;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__LIST_PERMISSIONS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_permissions_request__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ListPermissionsResponse
+{
+  ProtobufCMessage base;
+  size_t n_permissions;
+  Tenancy__V1__HeldPermission **permissions;
+  ProtobufCBinaryData next_page_token;
+  uint64_t revision;
+};
+#define TENANCY__V1__LIST_PERMISSIONS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_permissions_response__descriptor) \
+    , 0,NULL, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__HeldPermission
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData permission;
+  size_t n_grants;
+  Tenancy__V1__PermissionGrant **grants;
+  size_t n_denials;
+  Tenancy__V1__PermissionGrant **denials;
+  protobuf_c_boolean truncated;
+};
+#define TENANCY__V1__HELD_PERMISSION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__held_permission__descriptor) \
+    , {0,NULL}, 0,NULL, 0,NULL, 0 }
+
+
+struct  Tenancy__V1__PermissionGrant
+{
+  ProtobufCMessage base;
+  Tenancy__V1__RoleAssignment *assignment;
+  ProtobufCBinaryData permission;
+  protobuf_c_boolean conditional;
+};
+#define TENANCY__V1__PERMISSION_GRANT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__permission_grant__descriptor) \
+    , NULL, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__ListSubjectsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  ProtobufCBinaryData permission;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__CheckAttributes *attributes;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__LIST_SUBJECTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_subjects_request__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ListSubjectsResponse
+{
+  ProtobufCMessage base;
+  size_t n_subjects;
+  Tenancy__V1__AllowedSubject **subjects;
+  ProtobufCBinaryData next_page_token;
+  uint64_t revision;
+};
+#define TENANCY__V1__LIST_SUBJECTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_subjects_response__descriptor) \
+    , 0,NULL, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__AllowedSubject
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData subject;
+  ProtobufCBinaryData role;
+};
+#define TENANCY__V1__ALLOWED_SUBJECT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__allowed_subject__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__ListResourcesRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  ProtobufCBinaryData subject;
+  ProtobufCBinaryData permission;
+  Tenancy__V1__CheckAttributes *attributes;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__LIST_RESOURCES_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_resources_request__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ListResourcesResponse
+{
+  ProtobufCMessage base;
+  size_t n_resources;
+  Tenancy__V1__AllowedResource **resources;
+  ProtobufCBinaryData next_page_token;
+  uint64_t revision;
+};
+#define TENANCY__V1__LIST_RESOURCES_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_resources_response__descriptor) \
+    , 0,NULL, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__AllowedResource
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__RoleAssignment *assignment;
+  protobuf_c_boolean conditional;
+  size_t n_exclusions;
+  Tenancy__V1__ExcludedResource **exclusions;
+};
+#define TENANCY__V1__ALLOWED_RESOURCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__allowed_resource__descriptor) \
+    , {0,NULL}, NULL, 0, 0,NULL }
+
+
+struct  Tenancy__V1__ExcludedResource
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData resource;
+  protobuf_c_boolean conditional;
+  ProtobufCBinaryData role;
+};
+#define TENANCY__V1__EXCLUDED_RESOURCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__excluded_resource__descriptor) \
+    , {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__Role
@@ -810,6 +969,215 @@ Tenancy__V1__ConditionPart *
                       const uint8_t       *data);
 void   tenancy__v1__condition_part__free_unpacked
                      (Tenancy__V1__ConditionPart *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListPermissionsRequest methods */
+void   tenancy__v1__list_permissions_request__init
+                     (Tenancy__V1__ListPermissionsRequest         *message);
+size_t tenancy__v1__list_permissions_request__get_packed_size
+                     (const Tenancy__V1__ListPermissionsRequest   *message);
+size_t tenancy__v1__list_permissions_request__pack
+                     (const Tenancy__V1__ListPermissionsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_permissions_request__pack_to_buffer
+                     (const Tenancy__V1__ListPermissionsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListPermissionsRequest *
+       tenancy__v1__list_permissions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_permissions_request__free_unpacked
+                     (Tenancy__V1__ListPermissionsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListPermissionsResponse methods */
+void   tenancy__v1__list_permissions_response__init
+                     (Tenancy__V1__ListPermissionsResponse         *message);
+size_t tenancy__v1__list_permissions_response__get_packed_size
+                     (const Tenancy__V1__ListPermissionsResponse   *message);
+size_t tenancy__v1__list_permissions_response__pack
+                     (const Tenancy__V1__ListPermissionsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_permissions_response__pack_to_buffer
+                     (const Tenancy__V1__ListPermissionsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListPermissionsResponse *
+       tenancy__v1__list_permissions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_permissions_response__free_unpacked
+                     (Tenancy__V1__ListPermissionsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__HeldPermission methods */
+void   tenancy__v1__held_permission__init
+                     (Tenancy__V1__HeldPermission         *message);
+size_t tenancy__v1__held_permission__get_packed_size
+                     (const Tenancy__V1__HeldPermission   *message);
+size_t tenancy__v1__held_permission__pack
+                     (const Tenancy__V1__HeldPermission   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__held_permission__pack_to_buffer
+                     (const Tenancy__V1__HeldPermission   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__HeldPermission *
+       tenancy__v1__held_permission__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__held_permission__free_unpacked
+                     (Tenancy__V1__HeldPermission *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__PermissionGrant methods */
+void   tenancy__v1__permission_grant__init
+                     (Tenancy__V1__PermissionGrant         *message);
+size_t tenancy__v1__permission_grant__get_packed_size
+                     (const Tenancy__V1__PermissionGrant   *message);
+size_t tenancy__v1__permission_grant__pack
+                     (const Tenancy__V1__PermissionGrant   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__permission_grant__pack_to_buffer
+                     (const Tenancy__V1__PermissionGrant   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__PermissionGrant *
+       tenancy__v1__permission_grant__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__permission_grant__free_unpacked
+                     (Tenancy__V1__PermissionGrant *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListSubjectsRequest methods */
+void   tenancy__v1__list_subjects_request__init
+                     (Tenancy__V1__ListSubjectsRequest         *message);
+size_t tenancy__v1__list_subjects_request__get_packed_size
+                     (const Tenancy__V1__ListSubjectsRequest   *message);
+size_t tenancy__v1__list_subjects_request__pack
+                     (const Tenancy__V1__ListSubjectsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_subjects_request__pack_to_buffer
+                     (const Tenancy__V1__ListSubjectsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListSubjectsRequest *
+       tenancy__v1__list_subjects_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_subjects_request__free_unpacked
+                     (Tenancy__V1__ListSubjectsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListSubjectsResponse methods */
+void   tenancy__v1__list_subjects_response__init
+                     (Tenancy__V1__ListSubjectsResponse         *message);
+size_t tenancy__v1__list_subjects_response__get_packed_size
+                     (const Tenancy__V1__ListSubjectsResponse   *message);
+size_t tenancy__v1__list_subjects_response__pack
+                     (const Tenancy__V1__ListSubjectsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_subjects_response__pack_to_buffer
+                     (const Tenancy__V1__ListSubjectsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListSubjectsResponse *
+       tenancy__v1__list_subjects_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_subjects_response__free_unpacked
+                     (Tenancy__V1__ListSubjectsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__AllowedSubject methods */
+void   tenancy__v1__allowed_subject__init
+                     (Tenancy__V1__AllowedSubject         *message);
+size_t tenancy__v1__allowed_subject__get_packed_size
+                     (const Tenancy__V1__AllowedSubject   *message);
+size_t tenancy__v1__allowed_subject__pack
+                     (const Tenancy__V1__AllowedSubject   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__allowed_subject__pack_to_buffer
+                     (const Tenancy__V1__AllowedSubject   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__AllowedSubject *
+       tenancy__v1__allowed_subject__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__allowed_subject__free_unpacked
+                     (Tenancy__V1__AllowedSubject *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListResourcesRequest methods */
+void   tenancy__v1__list_resources_request__init
+                     (Tenancy__V1__ListResourcesRequest         *message);
+size_t tenancy__v1__list_resources_request__get_packed_size
+                     (const Tenancy__V1__ListResourcesRequest   *message);
+size_t tenancy__v1__list_resources_request__pack
+                     (const Tenancy__V1__ListResourcesRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_resources_request__pack_to_buffer
+                     (const Tenancy__V1__ListResourcesRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListResourcesRequest *
+       tenancy__v1__list_resources_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_resources_request__free_unpacked
+                     (Tenancy__V1__ListResourcesRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListResourcesResponse methods */
+void   tenancy__v1__list_resources_response__init
+                     (Tenancy__V1__ListResourcesResponse         *message);
+size_t tenancy__v1__list_resources_response__get_packed_size
+                     (const Tenancy__V1__ListResourcesResponse   *message);
+size_t tenancy__v1__list_resources_response__pack
+                     (const Tenancy__V1__ListResourcesResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_resources_response__pack_to_buffer
+                     (const Tenancy__V1__ListResourcesResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListResourcesResponse *
+       tenancy__v1__list_resources_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_resources_response__free_unpacked
+                     (Tenancy__V1__ListResourcesResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__AllowedResource methods */
+void   tenancy__v1__allowed_resource__init
+                     (Tenancy__V1__AllowedResource         *message);
+size_t tenancy__v1__allowed_resource__get_packed_size
+                     (const Tenancy__V1__AllowedResource   *message);
+size_t tenancy__v1__allowed_resource__pack
+                     (const Tenancy__V1__AllowedResource   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__allowed_resource__pack_to_buffer
+                     (const Tenancy__V1__AllowedResource   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__AllowedResource *
+       tenancy__v1__allowed_resource__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__allowed_resource__free_unpacked
+                     (Tenancy__V1__AllowedResource *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ExcludedResource methods */
+void   tenancy__v1__excluded_resource__init
+                     (Tenancy__V1__ExcludedResource         *message);
+size_t tenancy__v1__excluded_resource__get_packed_size
+                     (const Tenancy__V1__ExcludedResource   *message);
+size_t tenancy__v1__excluded_resource__pack
+                     (const Tenancy__V1__ExcludedResource   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__excluded_resource__pack_to_buffer
+                     (const Tenancy__V1__ExcludedResource   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ExcludedResource *
+       tenancy__v1__excluded_resource__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__excluded_resource__free_unpacked
+                     (Tenancy__V1__ExcludedResource *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__Role methods */
 void   tenancy__v1__role__init
@@ -1413,6 +1781,39 @@ typedef void (*Tenancy__V1__DecisionStep_Closure)
 typedef void (*Tenancy__V1__ConditionPart_Closure)
                  (const Tenancy__V1__ConditionPart *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__ListPermissionsRequest_Closure)
+                 (const Tenancy__V1__ListPermissionsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListPermissionsResponse_Closure)
+                 (const Tenancy__V1__ListPermissionsResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__HeldPermission_Closure)
+                 (const Tenancy__V1__HeldPermission *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__PermissionGrant_Closure)
+                 (const Tenancy__V1__PermissionGrant *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListSubjectsRequest_Closure)
+                 (const Tenancy__V1__ListSubjectsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListSubjectsResponse_Closure)
+                 (const Tenancy__V1__ListSubjectsResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__AllowedSubject_Closure)
+                 (const Tenancy__V1__AllowedSubject *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListResourcesRequest_Closure)
+                 (const Tenancy__V1__ListResourcesRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListResourcesResponse_Closure)
+                 (const Tenancy__V1__ListResourcesResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__AllowedResource_Closure)
+                 (const Tenancy__V1__AllowedResource *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ExcludedResource_Closure)
+                 (const Tenancy__V1__ExcludedResource *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__Role_Closure)
                  (const Tenancy__V1__Role *message,
                   void *closure_data);
@@ -1522,6 +1923,17 @@ extern const ProtobufCMessageDescriptor tenancy__v1__explain_request__descriptor
 extern const ProtobufCMessageDescriptor tenancy__v1__explain_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__decision_step__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__condition_part__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_permissions_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_permissions_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__held_permission__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__permission_grant__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_subjects_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_subjects_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__allowed_subject__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_resources_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_resources_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__allowed_resource__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__excluded_resource__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__role__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_role_request__descriptor;

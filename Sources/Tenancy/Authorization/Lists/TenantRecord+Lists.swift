@@ -1,0 +1,158 @@
+/// A page of a list about a policy.
+public struct PolicyPage<Element: Sendable>: Sendable {
+  /// Some of them, or none.
+  public let elements: [Element]
+  /// Where the page behind this one begins; nil: there is none.
+  public let next: String?
+}
+
+/// A subject that may do something, by the tenant's id.
+public struct ListedSubject: Sendable, Equatable {
+  /// As assignments and memberships have it.
+  public let subject: String
+  /// The id of the role that allows it.
+  public let role: String
+}
+
+/// Lists about who may do what, in pages.
+///
+/// What takes more for one element than one question may take is nil; a page that takes more than its budget ends
+/// early.
+extension TenantRecord {
+  /// What a subject may do.
+  /// - Parameters:
+  ///   - place: to all of a type, or to one resource; nil: to anything.
+  ///   - attributes: nil: conditions are not evaluated.
+  ///   - start: `next` of the page before.
+  public func permissions(
+    of subject: String, on place: ResourceScope?, _ attributes: RequestAttributes?,
+    at now: Timestamp, after start: String, size: Int, _ budget: inout WorkBudget
+  ) -> PolicyPage<ListedPermission>? {
+    policy.content.permissions(
+      question(subject, attributes, now), of: place, after: start, size: size, &budget
+    ).map { PolicyPage(elements: $0.found, next: $0.next) }
+  }
+
+  /// To which resources a subject may do something.
+  /// - Parameter permission: without wildcards.
+  public func resources(
+    of subject: String, _ permission: Permission, _ attributes: RequestAttributes?,
+    at now: Timestamp, after start: String, size: Int, _ budget: inout WorkBudget
+  ) -> PolicyPage<ListedResource>? {
+    policy.content.resources(
+      question(subject, attributes, now), permission, after: start, size: size, &budget
+    ).map { PolicyPage(elements: $0.found, next: $0.next) }
+  }
+
+  /// Who may do something.
+  /// - Parameters:
+  ///   - permission: without wildcards.
+  ///   - resource: a path; empty: of all resources.
+  ///   - start: `next` of the page before; empty: from the beginning.
+  ///   - isWanted: which subjects are looked at.
+  /// - Returns: nil: `start` is no place.
+  public func subjects(
+    with permission: Permission, on resource: String, _ attributes: RequestAttributes,
+    at now: Timestamp, after start: String, size: Int, _ budget: inout WorkBudget,
+    where isWanted: (String) -> Bool = { _ in true }
+  ) -> PolicyPage<ListedSubject>? {
+    guard let place = start.isEmpty ? .init() : SubjectList.Place(parsing: start) else {
+      return nil
+    }
+    let text = permission.text
+    let colon = permission.resource.utf8.count
+    return withoutActuallyEscaping(isWanted) { isWanted in
+      let allowing = unsafe policy.content.rolesAllowing(
+        Question(
+          subject: RawSpan(), permission: text.utf8Span.span.bytes, colon: colon, now: now))
+      var list = SubjectList(policy.content, allowing, size: size) { subject, budget in
+        guard isWanted(subject) else { return nil }
+        var (attributes, own) = (attributes, ListQuestion.budget)
+        let decision = unsafe self.decide(
+          Question(
+            subject: subject.utf8Span.span.bytes, permission: text.utf8Span.span.bytes,
+            colon: colon, resource: resource.utf8Span.span.bytes, now: now), &attributes, &own)
+        budget.visit(own.visits)
+        // Check would not answer, if it is cut short.
+        return attributes.isCutShort ? nil : decision.allowingRole
+      }
+      list.fill(from: place, &budget)
+      return PolicyPage(
+        elements: list.found.map { ListedSubject(subject: $0.subject, role: $0.role.role.id) },
+        next: list.end?.text)
+    }
+  }
+
+  /// Actions that may be done to resources of a type: those that roles of the tenant name for it.
+  /// - Parameters:
+  ///   - resource: a path; empty: to all of the type.
+  ///   - start: the last of the page before; empty: from the beginning.
+  /// - Returns: nil: it takes too much.
+  public func actions(
+    of subject: String, onType type: String, _ resource: String, _ attributes: RequestAttributes,
+    at now: Timestamp, after start: String, size: Int, _ budget: inout WorkBudget
+  ) -> PolicyPage<String>? {
+    var beginning = ListQuestion.budget
+    guard let named = policy.content.actions(ofType: type, &beginning) else { return nil }
+    var (found, last) = ([String](), String?.none)
+    for action in named where action > start {
+      if let last, found.count == size || budget.isSpent || budget.isFull {
+        return PolicyPage(elements: found, next: last)
+      }
+      last = action
+      let permission = "\(type):\(action)"
+      var (attributes, own) = (attributes, ListQuestion.budget)
+      let decision = unsafe decide(
+        Question(
+          subject: subject.utf8Span.span.bytes, permission: permission.utf8Span.span.bytes,
+          colon: type.utf8.count, resource: resource.utf8Span.span.bytes, now: now), &attributes,
+        &own)
+      budget.visit(own.visits)
+      if attributes.isCutShort { return nil }
+      guard decision.allowingRole != nil else { continue }
+      budget.answer(bytes: action.utf8.count + WorkBudget.elementBytes)
+      found.append(action)
+    }
+    return PolicyPage(elements: found, next: nil)
+  }
+
+  private func question(
+    _ subject: String, _ attributes: RequestAttributes?, _ now: Timestamp
+  ) -> ListQuestion {
+    ListQuestion(holder: listed(subject), named: subject, now: now, attributes: attributes)
+  }
+
+  /// The subject as the policy knows it; empty, which nobody is, for workloads of others.
+  private func listed(_ subject: String) -> String {
+    switch unsafe TenantSubject.kind(of: subject.utf8Span.span.bytes) {
+    case .other: return subject
+    case .malformed: return ""
+    case .workload(let name):
+      let owner = TenantSubject.name(name, of: subject)
+      return unsafe isNamed(owner.utf8Span.span.bytes) ? holder(subject) : ""
+    }
+  }
+}
+
+extension PolicyContent {
+  /// In order.
+  fileprivate func actions(ofType type: String, _ budget: inout WorkBudget) -> [String]? {
+    var found = Set<String>()
+    let isReserved = type.hasPrefix(Permission.reservedPrefix)
+    var list = roles.cursor()
+    while let role = list.next(&budget)?.role {
+      for prefix in ["*:", "\(type):"] where !(isReserved && prefix == "*:") {
+        let begin = role.permissions.firstIndexAfterAll { $0 < prefix }
+        // In range: what a binary search finds is an index or the end.
+        for text in role.permissions[begin...] {
+          guard text.hasPrefix(prefix), !budget.isSpent else { break }
+          budget.visit()
+          let action = String(text.dropFirst(prefix.count))
+          if action != "*" { found.insert(action) }
+        }
+      }
+      budget.visit()
+    }
+    return budget.isSpent ? nil : found.sorted()
+  }
+}

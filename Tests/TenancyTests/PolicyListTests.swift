@@ -91,7 +91,7 @@ struct PolicyListTests {
       Question(
         subject: subject.utf8Span.span.bytes, permission: permission.utf8Span.span.bytes,
         colon: colon, resource: path.utf8Span.span.bytes, now: now), &attributes, &budget
-    ).allowingRole?.role.id
+    ).allowingRole.map { record.policy.roleID(number: $0) }
   }
 
   /// All pages, each of some size and with some budget.

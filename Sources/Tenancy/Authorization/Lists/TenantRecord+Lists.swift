@@ -74,7 +74,8 @@ extension TenantRecord {
             colon: colon, resource: resource.utf8Span.span.bytes, now: now), &attributes, &own)
         budget.visit(own.visits)
         // Check would not answer, if it is cut short.
-        return attributes.isCutShort ? nil : decision.allowingRole
+        return attributes.isCutShort
+          ? nil : decision.allowingRole.flatMap { self.policy.role(number: $0) }
       }
       list.fill(from: place, &budget)
       return PolicyPage(

@@ -148,7 +148,7 @@ enum AuthorizationStory {
   ) async throws {
     let may = try await authorization.listPermissions(
       V1.ListPermissionsRequest(tenant: tenant, subject: "user:alice", resource: "reports"))
-    #expect(may.permissions.map(\.permission) == ["reports:print"])
+    #expect(may.permissions.map(\.permission) == ["reports:*"])
     let who = try await authorization.listSubjects(
       V1.ListSubjectsRequest(tenant: tenant, permission: "reports:print"))
     #expect(who.subjects == [V1.AllowedSubject(subject: "user:alice", role: "engineer")])

@@ -33,6 +33,28 @@ class Maker:
         # Operators go from left to right: what is on their right binds more tightly.
         return f"{self.part(first, level)} {sign} {self.part(second, level - 1)}", level
 
+    def spelled(self, text: str) -> str:
+        """A literal, in one of the ways to write it."""
+        match self.random.randint(0, 9):
+            case 0:
+                return f'"{text}"'
+            case 1:
+                return f"'''{text}'''"
+            case 2:
+                return f'r"{text}"'
+            case 3:
+                return quoted("".join(f"\\U{ord(one):08X}" if ord(one) > 0xFFFF else f"\\u{ord(one):04x}"
+                                      for one in text))
+            case 4:
+                return quoted("".join(self.pick(f"\\x{ord(one):02X}", f"\\{ord(one):03o}") if ord(one) < 0x100 else one
+                                      for one in text))
+        return quoted(text)
+
+    def source(self, depth: int) -> str:
+        """A condition. No literal has spaces."""
+        return "".join(self.pick("\n", "\t", " // && false\n") if one == " " and self.random.random() < 0.05 else one
+                       for one in self.make("bool", depth)[0])
+
     def make(self, kind: str, depth: int):
         fitting = [name for name, of in self.variables if of == kind]
         if fitting and self.random.random() < 0.4:
@@ -88,9 +110,9 @@ class Maker:
                 return self.macro(self.pick("all", "exists", "exists_one"), depth)
 
     def relation(self, first: str, second: str, sign: str, depth: int):
-        # Relations are chained in no type that has them: in parentheses.
         one, other = self.make(first, depth), self.make(second, depth)
-        return f"{self.part(one, SUM)} {sign} {self.part(other, SUM)}", RELATION
+        # a < b == c is (a < b) == c.
+        return f"{self.part(one, RELATION if first == 'bool' else SUM)} {sign} {self.part(other, SUM)}", RELATION
 
     def has(self):
         if self.may("has-of-absent", 0.8):
@@ -135,7 +157,7 @@ class Maker:
 
     def simple(self, variable: str, kind: str) -> str:
         """A predicate that never fails."""
-        sign, name = self.pick("==", "!="), quoted(self.random.choice(NAMES))
+        sign, name = self.pick("==", "!="), self.spelled(self.random.choice(NAMES))
         if kind == "number":
             return f"{variable} {sign} {self.pick(*map(str, NUMBERS))}"
         return self.pick(f"{variable} {sign} {name}", f"{variable} in ['a', 'b', 'é', 'eu', 'x', 'y']",
@@ -144,7 +166,8 @@ class Maker:
     # MARK: Numbers
 
     def int_leaf(self):
-        return str(self.pick(0, 1, 2, 3, 7, 10, 1 << 53, (1 << 63) - 1, self.random.randint(0, 99))), ATOM
+        value = self.pick(0, 1, 2, 3, 7, 10, 1 << 53, (1 << 63) - 1, self.random.randint(0, 99))
+        return self.pick(str, str, hex)(value), ATOM
 
     def int(self, depth: int):
         match self.random.randint(0, 9):
@@ -186,20 +209,26 @@ class Maker:
         return f"{self.part(self.make('time', depth), ATOM)}.get{name}({offset})"
 
     def uint_leaf(self):
-        return f"{self.pick(0, 1, 2, 3, 10, (1 << 64) - 1)}u", ATOM
+        return f"{self.pick(str, hex)(self.pick(0, 1, 2, 3, 10, (1 << 64) - 1))}u", ATOM
 
     def uint(self, depth: int):
-        if self.random.random() < 0.2:
-            return f"uint({self.make(self.pick('int', 'number', 'uint'), depth)[0]})", ATOM
+        match self.random.randint(0, 9):
+            case 0 | 1:
+                return f"uint({self.make(self.pick('int', 'number', 'uint'), depth)[0]})", ATOM
+            case 2:
+                return f"uint({self.pick(*map(quoted, ('12', '-7', '', 'a', '18446744073709551616')))})", ATOM
         return self.arithmetic("uint", "+-*/%", depth)
 
     def number_leaf(self):
         owner = self.pick("subject.attributes", "resource.attributes", "context")
         return self.pick(f"{owner}.level", f"{owner}.level", f"{owner}.scores['low']", f"{owner}.scores.high",
-                         f"{owner}.numbers[{self.pick(0, 1, 5)}]", str(self.random.choice(NUMBERS))), ATOM
+                         f"{owner}.numbers[{self.pick(0, 1, 5)}]", str(self.random.choice(NUMBERS)),
+                         f"{self.random.choice(NUMBERS):e}"), ATOM
 
     def number(self, depth: int):
-        match self.random.randint(0, 6):
+        match self.random.randint(0, 7):
+            case 7:
+                return f"double({self.pick(*map(quoted, ('1e3', '.5', '-2.5', '', 'a')))})", ATOM
             case 0:
                 return f"double({self.make(self.pick('int', 'uint', 'number'), depth)[0]})", ATOM
             case 1 if self.may("negation", 0.5):
@@ -220,8 +249,8 @@ class Maker:
     def text_leaf(self):
         owner = self.pick("subject.attributes", "resource.attributes", "context")
         return self.pick("subject.id", "resource.id", "resource.type", "action", f"{owner}.name", f"{owner}.name",
-                         f"{owner}.names[0]", f"{owner}['name']", quoted(self.random.choice(NAMES)),
-                         quoted(self.random.choice(NAMES))), ATOM
+                         f"{owner}.names[0]", f"{owner}['name']",
+                         self.spelled(self.random.choice(NAMES)), self.spelled(self.random.choice(NAMES))), ATOM
 
     def text(self, depth: int):
         match self.random.randint(0, 6):
@@ -236,6 +265,8 @@ class Maker:
                 return self.text_leaf()
             case 4:
                 return f"{self.part(self.make('texts', depth), ATOM)}[{self.pick(0, 1, 2)}]", ATOM
+            case 5 if self.random.random() < 0.5:
+                return f"{{0: 'a', 1: 'é', 7: ''}}[{self.make('int', depth)[0]}]", ATOM
             case _ if self.may("sum-of-texts", 1):
                 return self.binary(self.make("text", depth), "+", self.make("text", depth), SUM)
             case _:
@@ -255,21 +286,26 @@ class Maker:
 
     # Within what durations hold: with tenantd no more than 292 years.
     def time_leaf(self):
-        offset = "+02:00" if self.may("offset", 0.2) else "Z"
-        return "timestamp(" + quoted(self.pick(
-            "1970-01-01T00:00:00", "2024-02-29T23:59:59.789", "2026-12-01T10:00:00", "1969-12-31T23:00:00",
-            "2100-01-01T00:00:00") + offset) + ")", ATOM
+        offset, below = "+02:00" if self.may("offset", 0.2) else "Z", self.random.randrange
+        date = f"{1950 + below(140)}-{1 + below(12):02}-{1 + below(28):02}"
+        moment = self.pick("1970-01-01T00:00:00", "2024-02-29T23:59:59.789", f"{date}T00:00:00",
+                           f"{date}T{below(24):02}:{below(60):02}:{below(60):02}.{below(1000):03}")
+        return f"timestamp({self.spelled(moment + offset)})", ATOM
 
     def time(self, depth: int):
         return self.binary(self.make("time", depth), self.pick("+", "-"), self.make("duration", depth), SUM)
 
     def duration_leaf(self):
-        return f"duration({quoted(self.pick('0s', '1h30m', '-1.5s', '90s', '36h', '250ms'))})", ATOM
+        below = self.random.randrange
+        span = self.pick("0s", "1h30m", "-1.5s", "90s", "36h", "250ms", f"{below(100)}.{below(10)}{self.pick(*'hms')}",
+                         f"-{below(50)}h{below(90)}m{below(90)}s{below(2000)}ms", f"{below(10**9)}us")
+        return f"duration({quoted(span)})", ATOM
 
     def duration(self, depth: int):
         if self.random.random() < 0.3:
             return self.binary(self.make("time", depth), "-", self.make("time", depth), SUM)
-        return self.binary(self.make("duration", depth), self.pick("+", "-"), self.make("duration", depth), SUM)
+        sign = "-" if self.may("difference-of-durations", 0.5) else "+"
+        return self.binary(self.make("duration", depth), sign, self.make("duration", depth), SUM)
 
     # MARK: Lists, maps and types
 

@@ -31,6 +31,8 @@ APART = {
         "has-of-absent",
         # Of a sum of texts or bytes it knows neither the type nor `contains`.
         "sum-of-texts",
+        # Of a difference of durations it knows no parts.
+        "difference-of-durations",
         # A map of values that fail does not; it fails.
         "values-of-maps",
         # || and && do not pass over `filter` and `map` that fail.

@@ -145,6 +145,9 @@ class Maker:
     def over(self, of: str, kind: str, depth: int, body: str, corner: str):
         """A list, its variable, and what is made of each element."""
         over = self.part(self.make(of, min(depth, 1)), ATOM)
+        if corner == "failing-filter" and not self.may(corner, 0.5):
+            # One that never fails, of parts that do not.
+            over = self.pick("['a', 'é']", "['eu', 'b', '']") if kind == "text" else self.pick("[1.0, 2.0]", "[0.5]")
         variable = f"{self.pick('x', 'y', 'now')}{len(self.variables)}"
         if len(self.variables) == 2:
             return (over, variable), self.pick("true", "false") if body == "bool" else variable
@@ -233,7 +236,7 @@ class Maker:
                 return f"double({self.make(self.pick('int', 'uint', 'number'), depth)[0]})", ATOM
             case 1 if self.may("negation", 0.5):
                 return f"-({self.make('number', depth)[0]})", ATOM
-            case 2:
+            case 2 if self.may("quotients", 1):
                 return self.binary(self.make("number", depth), "/", (self.pick("2.0", "-0.5", "3.5"), ATOM), PRODUCT)
             case 3 if self.may("negative-index", 0.3):
                 return f"{self.part(self.make('numbers', depth), ATOM)}[-1]", ATOM
@@ -284,11 +287,12 @@ class Maker:
 
     # MARK: Times
 
-    # Within what durations hold: with tenantd no more than 292 years.
+    # All about the beginning of time, and near each other: durations are 292 years at most, with tenantd.
+
     def time_leaf(self):
         offset, below = "+02:00" if self.may("offset", 0.2) else "Z", self.random.randrange
-        date = f"{1950 + below(140)}-{1 + below(12):02}-{1 + below(28):02}"
-        moment = self.pick("1970-01-01T00:00:00", "2024-02-29T23:59:59.789", f"{date}T00:00:00",
+        date = f"{1965 + below(10)}-{1 + below(12):02}-{1 + below(28):02}"
+        moment = self.pick("1970-01-01T00:00:00", "1972-02-29T23:59:59.789", f"{date}T00:00:00",
                            f"{date}T{below(24):02}:{below(60):02}:{below(60):02}.{below(1000):03}")
         return f"timestamp({self.spelled(moment + offset)})", ATOM
 

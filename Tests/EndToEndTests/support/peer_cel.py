@@ -31,6 +31,8 @@ APART = {
         "has-of-absent",
         # Of a sum of texts or bytes it knows neither the type nor `contains`.
         "sum-of-texts",
+        # A quotient of doubles is none.
+        "quotients",
         # Of a difference of durations it knows no parts.
         "difference-of-durations",
         # A map of values that fail does not; it fails.

@@ -89,6 +89,39 @@ import Testing
     #expect(attributes.slot("a.if")?.index == 1)
   }
 
+  /// What people write of attributes that are declared as maps of anything.
+  @Test func valuesOfMapsHoldNoMoreThanDeclared() throws {
+    var limits = ConditionLimits()
+    limits.maximumCost = 10_000
+    limits.fuel = 10_000
+    let longest = { ConditionValue.string(String(repeating: "a", count: 255) + $0) }
+    var values = Sample.values
+    values["subject.attributes"] = .map(
+      ConditionMap([
+        "one": longest("b"),
+        "many": .list(Array(repeating: longest("a"), count: 64)),
+      ]))
+    let input = Sample.input(values)
+    for source in [
+      "subject.attributes.one in subject.attributes.many",
+      "subject.attributes.many.exists(m, m == subject.attributes.one)",
+      "!subject.attributes.many.all(m, m != subject.attributes.one)",
+      "subject.attributes.many.exists(m, m in ['a', subject.id])",
+      "subject.attributes.many == [subject.attributes.one]",
+    ] {
+      let condition = try compile(source, limits)
+      let (outcome, used) = condition.evaluateCounting(input)
+      guard case .unsatisfied = outcome else {
+        Issue.record("\(source): \(outcome)")
+        continue
+      }
+      #expect(UInt64(used) <= condition.cost, "\(source)")
+    }
+    #expect(
+      refusal("subject.attributes.many.exists(m, m in subject.attributes.many)", limits)
+        .contains("could cost"))
+  }
+
   @Test func costIsWorkNotTime() throws {
     #expect(try compile("subject.level > 1").cost < 8)
     let short = try compile("subject.department in ['a', 'b', 'c', 'd', 'e']").cost

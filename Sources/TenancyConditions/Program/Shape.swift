@@ -10,31 +10,42 @@ struct Shape {
   var innerLength: UInt64 = 1
   /// Lists and maps within one another.
   var depth: UInt64 = 0
+  /// Bytes of the longest text that is in it, however deep, or is it.
+  var text: UInt64 = 1
 
   static let scalar = Shape()
 
   static func text(bytes: UInt64) -> Shape {
-    Shape(length: bytes, weight: bytes / 16 + 1)
+    Shape(length: bytes, weight: bytes / 16 + 1, text: bytes)
   }
 
   static func list(_ count: UInt64, of element: Shape) -> Shape {
     Shape(
       length: count, weight: sum(1, product(count, sum(element.weight, 1))),
-      inner: element.weight, innerLength: element.length, depth: element.depth + 1)
+      inner: element.weight, innerLength: element.length, depth: element.depth + 1,
+      text: element.text)
   }
 
   static func map(_ count: UInt64, _ key: Shape, _ value: Shape) -> Shape {
     Shape(
       length: count, weight: sum(1, product(count, sum(key.weight, value.weight, 1))),
       inner: max(key.weight, value.weight), innerLength: max(key.length, value.length),
-      depth: value.depth + 1)
+      depth: value.depth + 1, text: max(key.text, value.text))
   }
 
   /// Any element, value or key.
   var element: Shape {
-    Shape(
+    // In a list without lists are texts and scalars.
+    if depth <= 1 { return .text(bytes: text) }
+    if depth == 2 {
+      let element = Shape.text(bytes: text)
+      return Shape(
+        length: innerLength, weight: inner, inner: element.weight, innerLength: element.length,
+        depth: 1, text: text)
+    }
+    return Shape(
       length: innerLength, weight: inner, inner: inner, innerLength: Shape.product(inner, 16),
-      depth: depth > 0 ? depth - 1 : 0)
+      depth: depth - 1, text: text)
   }
 
   /// Units that it costs to look it up as a key, at most.
@@ -45,7 +56,7 @@ struct Shape {
     Shape(
       length: max(length, other.length), weight: max(weight, other.weight),
       inner: max(inner, other.inner), innerLength: max(innerLength, other.innerLength),
-      depth: max(depth, other.depth))
+      depth: max(depth, other.depth), text: max(text, other.text))
   }
 
   /// One after the other.
@@ -53,6 +64,7 @@ struct Shape {
     var result = joined(other)
     result.length = Shape.sum(length, other.length)
     result.weight = Shape.sum(weight, other.weight)
+    result.text = Shape.sum(text, other.text)
     return result
   }
 
@@ -93,13 +105,14 @@ struct Shape {
 
   init(
     length: UInt64 = 1, weight: UInt64 = 1, inner: UInt64 = 1, innerLength: UInt64 = 1,
-    depth: UInt64 = 0
+    depth: UInt64 = 0, text: UInt64 = 1
   ) {
     self.length = length
     self.weight = weight
     self.inner = inner
     self.innerLength = innerLength
     self.depth = depth
+    self.text = text
   }
 
   static func sum(_ terms: UInt64...) -> UInt64 {

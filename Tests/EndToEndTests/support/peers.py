@@ -10,7 +10,7 @@ import grpc
 from . import api
 
 authz = api.authz
-CASES = int(os.environ.get("TENANCY_PEER_CASES", 4_000))
+CASES = int(os.environ.get("TENANCY_PEER_CASES", 3_000))
 """How many questions each comparison asks at least."""
 SEED = int(os.environ.get("TENANCY_SEED", 1))
 MOST_ITEMS = 1_000

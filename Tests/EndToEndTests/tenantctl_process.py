@@ -102,7 +102,9 @@ class Ctl:
         return done.stderr
 
 
-LOCAL = {"backup", "restore", "verify-backup"}  # What works on files, and calls no server.
+# What works on files, and calls no server.
+LOCAL = {"backup", "restore", "verify-backup", "policy validate", "policy test", "policy schema",
+         "policy import"}
 SINGLE = {"apply", "check", "explain", "resolve", "validate", "default-tenant", "whoami", "load", "top"}
 NESTED = {"identity", "pki", "group member"}  # Groups of groups.
 

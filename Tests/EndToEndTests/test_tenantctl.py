@@ -291,8 +291,8 @@ def test_every_command_as_workload(daemon):
         assert "PERMISSION_DENIED (PERMISSION_MISSING)" in text, line
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
-    # Which needs no server, or a file: `test_fleet`.
-    apart = {"audit verify", "envoy config", "token verify", "apply", "tenant import", "tenant batch-create"}
+    # Which needs no server, or a file: `test_fleet`, `test_policy_files`.
+    apart = {"audit verify", "envoy config", "token verify", "apply", "tenant import", "tenant batch-create", "policy diff"}
     assert ctl.commands == all_commands() - apart
     me = ctl.json("whoami")
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"

@@ -6,13 +6,35 @@ import Yams
 final class FleetNotes {
   let file: String
   private(set) var problems: [FleetProblem] = []
+  /// Where members are, by their paths.
   var lines: [String: Int] = [:]
+  private(set) var columns: [String: Int] = [:]
+  private let tellsColumns: Bool
+  /// Which roles members name that may be of the same file, or not.
+  private(set) var roles: [(field: String, id: String)] = []
 
-  init(file: String) { self.file = file }
-
-  func note(_ text: String, at field: String, _ line: Int?) {
-    problems.append(FleetProblem(file: file, line: line, field: field, text: text))
+  init(file: String, tellsColumns: Bool = false) {
+    self.file = file
+    self.tellsColumns = tellsColumns
   }
+
+  func note(_ text: String, at field: String, _ line: Int?, column: Int? = nil) {
+    let column = tellsColumns ? column ?? columns[field] : nil
+    problems.append(FleetProblem(file: file, line: line, column: column, field: field, text: text))
+  }
+
+  func note(role id: String, at field: String) {
+    if tellsColumns { roles.append((field, id)) }
+  }
+
+  /// Notes where a member is.
+  func place(_ field: String, _ mark: Mark?) {
+    lines[field] = mark?.line
+    if tellsColumns { columns[field] = mark?.column }
+  }
+
+  /// Begins another document.
+  func begin() { (lines, columns, roles) = ([:], [:], []) }
 }
 
 /// A value of a file, and what it is called there.
@@ -23,7 +45,9 @@ struct FleetNode {
 
   var line: Int? { node.mark?.line }
 
-  func complain(_ text: String) { notes.note(text, at: field, line) }
+  func complain(_ text: String) {
+    notes.note(text, at: field, line, column: node.mark?.column)
+  }
 
   /// - Returns: nil, which stands for the value that is not there.
   func refuse<Value>(_ text: String) -> Value? {
@@ -93,11 +117,11 @@ struct FleetNode {
     var found: [(name: String, value: FleetNode)] = []
     for (key, value) in mapping {
       guard case .scalar(let scalar) = key, key.anchor == nil else {
-        notes.note("a name is expected", at: field, key.mark?.line)
+        notes.note("a name is expected", at: field, key.mark?.line, column: key.mark?.column)
         continue
       }
       let child = below(field.isEmpty ? scalar.string : ".\(scalar.string)", value)
-      notes.lines[child.field] = key.mark?.line
+      notes.place(child.field, key.mark)
       found.append((scalar.string, child))
     }
     return found
@@ -105,7 +129,7 @@ struct FleetNode {
 
   private func below(_ part: String, _ value: Node) -> FleetNode {
     let child = FleetNode(node: value, field: field + part, notes: notes)
-    if notes.lines[child.field] == nil { notes.lines[child.field] = value.mark?.line }
+    if notes.lines[child.field] == nil { notes.place(child.field, value.mark) }
     return child
   }
 

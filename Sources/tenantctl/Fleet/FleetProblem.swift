@@ -1,16 +1,19 @@
 import Tenancy
 
-/// What is wrong with a fleet file.
+/// What is wrong with a file.
 struct FleetProblem: Error, Equatable {
   let file: String
   /// From 1 on; nil: it is about no line.
   let line: Int?
+  /// From 1 on; nil: it is about no column, or such files' columns are not told.
+  var column: Int?
   /// Which member, such as `labels.region`; empty: the document.
   let field: String
   let text: String
 
   var description: String {
-    let place = line.map { "\(file):\($0)" } ?? file
+    let place = ([file] + [line, column].compactMap { $0.map(String.init) })
+      .joined(separator: ":")
     return field.isEmpty ? "\(place): \(text)" : "\(place): \(field): \(text)"
   }
 }
@@ -21,10 +24,11 @@ struct FleetFailure: Error {
   static let maximumShown = 100
 
   let problems: [FleetProblem]
+  var heading = "the files are not fleet files; nothing was changed"
 
   var lines: [String] {
     let more = problems.count - Self.maximumShown
-    return ["the files are not fleet files; nothing was changed"]
+    return [heading]
       + problems.prefix(Self.maximumShown).map { "  \($0.description)" }
       + (more > 0 ? ["  and \(more) more"] : [])
   }

@@ -3,16 +3,24 @@ import Tenancy
 import TenancyWire
 
 extension FleetReader {
+  private static let assignmentMembers = [
+    "subject", "role", "resource", "condition", "expires", "reason",
+  ]
+
   /// Judged here as far as can be: of a tenant that does not exist yet, the server can't be asked.
   func assignments(_ node: FleetNode) -> [FleetAssignment]? {
     var seen: Set<[UInt8]> = []
     return node.list { element in
-      part(element, needing: ["subject", "role"]) { values in
+      part(element, needing: ["subject", "role"], known: Self.assignmentMembers) { values in
         let role = values.removeValue(forKey: "role")
         var assignment = FleetAssignment(
           subject: values.removeValue(forKey: "subject")?.text() ?? "", role: role?.text() ?? "")
-        if let role, !assignment.role.isEmpty, !RoleCommands.isRoleID(assignment.role) {
-          role.complain("the id of a role: 1 to 63 of a-z, 0-9 and '-', starting with a letter")
+        if let role, !assignment.role.isEmpty {
+          if RoleCommands.isRoleID(assignment.role) {
+            role.notes.note(role: assignment.role, at: role.field)
+          } else {
+            role.complain("the id of a role: 1 to 63 of a-z, 0-9 and '-', starting with a letter")
+          }
         }
         // What is refused of it is no reason to take it for another.
         var isKnown = true

@@ -1,11 +1,15 @@
 import Tenancy
 
 extension FleetReader {
+  private static let roleMembers = [
+    "id", "title", "description", "permissions", "deniedPermissions", "parents", "excludedRoles",
+  ]
+
   /// Roles are judged here as far as can be: of a tenant that does not exist yet, the server can't be asked.
   func roles(_ node: FleetNode) -> [FleetRole]? {
     var seen: Set<String> = []
     let roles = node.list { element -> FleetRole? in
-      part(element, needing: ["id"]) { values in
+      part(element, needing: ["id"], known: Self.roleMembers) { values in
         let idNode = values.removeValue(forKey: "id")
         var role = FleetRole(id: idNode?.text() ?? "")
         if let idNode, !role.id.isEmpty {
@@ -46,7 +50,9 @@ extension FleetReader {
       guard RoleCommands.isRoleID(text) else {
         return node.refuse("'\(text)' is not the id of a role")
       }
-      return text == id ? node.refuse("another role is expected") : text
+      guard text != id else { return node.refuse("another role is expected") }
+      node.notes.note(role: text, at: node.field)
+      return text
     }
     return Set(roles ?? []).sorted()
   }

@@ -10,12 +10,11 @@ struct FleetReader {
   static let version = "tenancy/v1"
   static let kind = "Tenant"
 
-  private let notes: FleetNotes
+  let notes: FleetNotes
   let resolver: Yams.Resolver
-  private var found: [FleetDocument] = []
 
-  private init(file: String) throws {
-    notes = FleetNotes(file: file)
+  init(_ notes: FleetNotes) throws {
+    self.notes = notes
     resolver = try YAMLText.resolver()
   }
 
@@ -24,13 +23,15 @@ struct FleetReader {
   static func read(
     _ text: String, file: String
   ) throws -> (documents: [FleetDocument], problems: [FleetProblem]) {
-    var reader = try FleetReader(file: file)
-    reader.read(text)
+    let reader = try FleetReader(FleetNotes(file: file))
+    var found: [FleetDocument] = []
+    reader.each(text) { if let document = reader.document($0) { found.append(document) } }
     let problems = reader.notes.problems.sorted { ($0.line ?? .max) < ($1.line ?? .max) }
-    return (reader.found, problems)
+    return (found, problems)
   }
 
-  private mutating func read(_ text: String) {
+  /// Reads every document that says anything; what is no YAML is noted.
+  func each(_ text: String, _ body: (FleetNode) -> Void) {
     do {
       let parser = try Parser(yaml: text, resolver: resolver, encoding: .utf8)
       while let root = try parser.nextRoot() {
@@ -38,33 +39,33 @@ struct FleetReader {
         if case .scalar(let scalar) = root, scalar.string.isEmpty, scalar.style == .plain {
           continue
         }
-        notes.lines = [:]
-        if let document = document(FleetNode(node: root, field: "", notes: notes)) {
-          found.append(document)
-        }
+        notes.begin()
+        body(FleetNode(node: root, field: "", notes: notes))
       }
     } catch let error as YamlError {
-      let (text, line) = Self.explain(error, in: text)
-      notes.note(text, at: "", line)
+      let (text, line, column) = Self.explain(error, in: text)
+      notes.note(text, at: "", line, column: column)
     } catch {
       notes.note("\(error)", at: "", nil)
     }
   }
 
-  /// What is wrong with the YAML, and in which line.
-  private static func explain(_ error: YamlError, in text: String) -> (String, Int?) {
+  /// What is wrong with the YAML, and in which line and column.
+  private static func explain(_ error: YamlError, in text: String) -> (String, Int?, Int?) {
     switch error {
     case .scanner(let context, let problem, let mark, _),
       .parser(let context, let problem, let mark, _),
       .composer(let context, let problem, let mark, _):
-      return ("not YAML: \(context.map { "\($0.text) " } ?? "")\(problem)", mark.line)
+      return (
+        "not YAML: \(context.map { "\($0.text) " } ?? "")\(problem)", mark.line, mark.column
+      )
     case .reader(let problem, let offset, _, _):
       let line = offset.map { 1 + text.prefix($0).count { $0 == "\n" } }
-      return ("not YAML: \(problem)", line)
+      return ("not YAML: \(problem)", line, nil)
     case .duplicatedKeysInMapping(let names, let context):
       let list = names.map { "'\($0)'" }.joined(separator: ", ")
-      return ("the same member twice: \(list)", context.mark.line)
-    default: return ("not YAML: \(error)", nil)
+      return ("the same member twice: \(list)", context.mark.line, context.mark.column)
+    default: return ("not YAML: \(error)", nil, nil)
     }
   }
 
@@ -77,16 +78,7 @@ struct FleetReader {
     func take<Value>(_ name: String, _ read: (FleetNode) -> Value?) -> Value? {
       values.removeValue(forKey: name).flatMap(read)
     }
-    func need(_ name: String, _ value: String) {
-      guard let node = values.removeValue(forKey: name) else {
-        return notes.note("'\(value)' is expected", at: name, root.line)
-      }
-      if let text = node.text(), text != value {
-        notes.note("'\(value)' is expected, not '\(text)'", at: name, node.line)
-      }
-    }
-    need("apiVersion", Self.version)
-    need("kind", Self.kind)
+    head(of: root, &values, kind: Self.kind)
     if values["slug"] == nil { notes.note("every tenant has one", at: "slug", root.line) }
     var tenant = FleetTenant(slug: take("slug") { $0.text() } ?? "")
     tenant.displayName = take("displayName") { $0.text() }
@@ -113,9 +105,24 @@ struct FleetReader {
       tenant: tenant, file: notes.file, line: root.line ?? 1, lines: notes.lines)
   }
 
-  private func refuse(_ unknown: [String: FleetNode]) {
-    for (_, node) in unknown.sorted(by: { $0.key < $1.key }) {
-      notes.note("there is no such member", at: node.field, notes.lines[node.field])
+  /// What a document says that it is.
+  func head(of root: FleetNode, _ values: inout [String: FleetNode], kind: String) {
+    for (name, value) in [("apiVersion", Self.version), ("kind", kind)] {
+      guard let node = values.removeValue(forKey: name) else {
+        notes.note("'\(value)' is expected", at: name, root.line, column: root.node.mark?.column)
+        continue
+      }
+      if let text = node.text(), text != value {
+        node.complain("'\(value)' is expected, not '\(text)'")
+      }
+    }
+  }
+
+  /// - Parameter known: the names that there are, if those who mistype one are to be told.
+  func refuse(_ unknown: [String: FleetNode], known: [String] = []) {
+    for (name, node) in unknown.sorted(by: { $0.key < $1.key }) {
+      let hint = Similar.hint(for: name, among: known)
+      notes.note("there is no such member\(hint)", at: node.field, notes.lines[node.field])
     }
   }
 
@@ -127,16 +134,19 @@ struct FleetReader {
   }
 
   /// Reads the members of a part; those that are not asked for are refused.
+  /// - Parameter known: the names of all that it may have.
   func part<Value>(
-    _ node: FleetNode, needing needed: [String], _ read: (inout [String: FleetNode]) -> Value?
+    _ node: FleetNode, needing needed: [String], known: [String] = [],
+    _ read: (inout [String: FleetNode]) -> Value?
   ) -> Value? {
     guard let members = node.members() else { return nil }
     var values = Dictionary(members.map { ($0.name, $0.value) }) { first, _ in first }
     for name in needed where values[name] == nil {
-      notes.note("is needed", at: "\(node.field).\(name)", node.line)
+      notes.note(
+        "is needed", at: "\(node.field).\(name)", node.line, column: node.node.mark?.column)
     }
     let value = read(&values)
-    refuse(values)
+    refuse(values, known: known)
     return value
   }
 

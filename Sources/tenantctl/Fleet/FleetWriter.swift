@@ -73,7 +73,7 @@ enum FleetWriter {
     ])
   }
 
-  private static func role(_ role: FleetRole) -> Node {
+  static func role(_ role: FleetRole) -> Node {
     let lists: [(String, Node?)] = role.lists.map {
       ($0.member, $0.list.isEmpty ? nil : texts($0.list))
     }
@@ -85,7 +85,7 @@ enum FleetWriter {
       ] + lists)
   }
 
-  private static func assignment(_ assignment: FleetAssignment) -> Node {
+  static func assignment(_ assignment: FleetAssignment) -> Node {
     func text(_ text: String) -> Node? { text.isEmpty ? nil : YAMLText.node(text) }
     var expires: Node?
     if case .string(let text)? = assignment.expireTime?.json() { expires = YAMLText.node(text) }
@@ -98,7 +98,7 @@ enum FleetWriter {
 
   private static func texts(_ texts: [String]) -> Node { Node(texts.map { YAMLText.node($0) }) }
 
-  private static func mapping(_ members: [(String, Node?)]) -> Node {
+  static func mapping(_ members: [(String, Node?)]) -> Node {
     Node(members.compactMap { name, node in node.map { (Node(name), $0) } })
   }
 }

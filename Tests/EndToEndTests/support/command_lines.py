@@ -2,7 +2,7 @@
 
 WORKLOAD_MAY = [
     ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant watch --snapshot --count 1",), ("tenant usage acme",), ("config get acme",), ("config explain acme",),
-    ("tenant export acme --no-authentication",), ("flag evaluate acme --subject user:al",), ("role get acme tenant-admin",),
+    ("tenant export acme --no-authentication",), ("policy export acme",), ("flag evaluate acme --subject user:al",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("group list acme",), ("group member list acme",), ("group get acme eng",),
     ("check acme user:alice a:b", 3), ("explain acme user:alice a:b",), ("access permissions acme user:alice",),
     ("access subjects acme a:b",), ("access resources acme user:alice a:b",),

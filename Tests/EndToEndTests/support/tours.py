@@ -16,6 +16,13 @@ def other_commands(ctl, rows):
     fleet_commands(ctl)
     watch_commands(ctl)
     policy_commands(ctl, rows)
+    policy_file_commands(ctl)
+
+
+def policy_file_commands(ctl):
+    """test_policy_files.py has the rest."""
+    text = ctl("policy", "export", "works")
+    assert ctl("policy", "diff", "-", "--tenant", "works", stdin=text) == "No differences.\n"
 
 
 def policy_commands(ctl, rows):

@@ -1,0 +1,115 @@
+"""A tenant's policy as a file: what a newcomer writes, tests, and compares with a server."""
+
+import json
+import pathlib
+import re
+
+from tenantctl_process import daemon, make_active, place
+
+__all__ = ["daemon", "place"]  # Fixtures.
+
+ARTICLE = pathlib.Path(__file__).parents[2] / "Sources/Tenancy/Tenancy.docc/PolicyFiles.md"
+
+
+def example():
+    """The policy that the article shows."""
+    block = re.search(r"^    apiVersion: tenancy/v1\n(?:    .*\n|\n)+", ARTICLE.read_text(), re.MULTILINE)[0]
+    return "".join(line[4:] if line.strip() else "\n" for line in block.splitlines(keepends=True)).rstrip() + "\n"
+
+
+def test_what_the_article_shows_is_true_without_a_server(daemon, place):
+    ctl = daemon.over_unix()
+    text = example()
+    assert "valid: " in ctl("policy", "validate", "-", stdin=text)
+    assert ctl("policy", "test", "-", stdin=text).endswith(" passed, 0 failed\n")
+    told = ctl.json("policy", "test", "-", stdin=text)
+    assert told["failed"] == 0 and told["passed"] == len(told["tests"]) > 4
+    # One that does not hold.
+    wrong = text.replace("expect: allowed", "expect: denied", 1)
+    assert wrong != text
+    said = ctl("policy", "test", "-", stdin=wrong, code=3)
+    assert re.match(r"stdin:\d+:\d+: ", said) and "expected: denied" in said and "allowed by the role" in said
+    said = ctl.error("policy", "validate", "-", stdin=text.replace("parents:", "parent:"))
+    assert re.search(r"stdin:\d+:\d+: roles\[\d\]\.parent: there is no such member; did you mean 'parents'", said)
+
+
+def test_a_policy_is_exported_and_compared(daemon, place, tmp_path):
+    ctl = daemon.over_unix()
+    make_active(ctl, "pol")
+    assert ctl("policy", "export", "pol") == "---\napiVersion: tenancy/v1\nkind: Policy\n"
+    ctl("role", "create", "pol", "reader", "--permission", "docs:read", "--title", "yes")
+    ctl("role", "create", "pol", "chief", "--permission", "docs:write", "--parent", "reader")
+    ctl("group", "create", "pol", "staff", "--title", "All")
+    ctl("group", "create", "pol", "all")
+    ctl("group", "member", "add", "pol", "staff", "user:al")
+    ctl("group", "member", "add", "pol", "all", "group:staff")
+    ctl("role", "assign", "pol", "group:all", "reader", "--resource", "docs/7/*", "--condition", "context.level > 1.0",
+        "--reason", "audit")
+    text = ctl("policy", "export", "pol")
+    assert text == ctl("policy", "export", "pol")
+    (tmp_path / "here.yaml").write_text(text)
+    here = str(tmp_path / "here.yaml")
+    assert ctl("policy", "diff", here, "--tenant", "pol") == "No differences.\n"
+    ctl("policy", "validate", here)
+
+    # What the file says is answered as the server answers.
+    tests = [{"name": f"{at}", "subject": subject, "permission": permission, "resource": resource,
+              "context": {"level": level}, "expect": "allowed"}
+             for at, (subject, permission, resource, level) in enumerate(
+                 (s, p, r, n) for s in ("user:al", "user:bo") for p in ("docs:read", "docs:write")
+                 for r in ("7/x", "8") for n in (1, 2))]
+    lines = "".join(f"- {json.dumps(test)}\n" for test in tests)
+    offline = ctl.json("policy", "test", "-", stdin=f"{text}tests:\n{lines}", code=3)
+    for told, test in zip(offline["tests"], tests, strict=True):
+        answer = ctl.json("check", "pol", test["subject"], test["permission"], "--resource", test["resource"],
+                          "--context", json.dumps(test["context"]), code=0 if told["passed"] else 3)
+        assert told["passed"] == answer.get("allowed", False)
+    assert offline["passed"] == 1
+
+    ctl("role", "update", "pol", "reader", "--permission", "docs:list")
+    said = ctl("policy", "diff", here, "--tenant", "pol", code=3)
+    assert said.splitlines() == ["~ role reader", "    permissions: + docs:read", "    permissions: - docs:list",
+                                 "0 to create, 1 to change, 0 to delete"]
+    assert ctl.json("policy", "diff", here, "--tenant", "pol", code=3)["summary"]["change"] == 1
+    (tmp_path / "there.yaml").write_text(ctl("policy", "export", "pol"))
+    assert "docs:list" in ctl("policy", "diff", here, str(tmp_path / "there.yaml"), code=3)
+    ctl.error("policy", "diff", here, code=64)
+
+
+CASBIN = """# Who may do what where.
+p, admin, acme, data1, read
+p, admin, acme, data1, write, allow
+p, admin, acme, data2, write, deny
+g, alice, admin, acme
+g, admin, base, acme
+p, base, acme, data3, *
+p, reader, globex, data2, read
+
+g, bob, reader, globex
+"""
+
+
+def test_policies_of_casbin(daemon, place, tmp_path):
+    ctl = daemon.over_unix()
+    folder = f"{tmp_path}/made/"
+    assert ctl("policy", "import", "--casbin", "-", "-o", folder, stdin=CASBIN) == ""
+    assert sorted(one.name for one in pathlib.Path(folder).iterdir()) == ["acme.yaml", "globex.yaml"]
+    asked = [("alice", "data1:read", True), ("alice", "data1:write", True), ("alice", "data2:write", False),
+             ("alice", "data3:drop", True), ("bob", "data1:read", False), ("base", "data3:read", False)]
+    tests = [{"name": f"{at}", "subject": who, "permission": what, "expect": "allowed" if may else "denied"}
+             for at, (who, what, may) in enumerate(asked)]
+    lines = "".join(f"- {json.dumps(test)}\n" for test in tests)
+    text = pathlib.Path(folder, "acme.yaml").read_text()
+    assert ctl("policy", "test", "-", stdin=f"{text}tests:\n{lines}") == "6 passed, 0 failed\n"
+    assert text == ctl("policy", "import", "--casbin", "-", "--domain", "acme", stdin=CASBIN)
+    assert "2 domains" in ctl.error("policy", "import", "--casbin", "-", stdin=CASBIN, code=64)
+
+    # What has no counterpart.
+    lines = ["p, admin, acme, /data/*, GET", "p, Admin, acme, a, b", "p, admin, *, a, b", "g, al ice, admin, acme",
+             "g, x, tenant-admin, acme", "p, admin, acme, a, b, maybe", "g, alice, admin", "g2, a, b"]
+    said = ctl.error("policy", "import", "--casbin", "-", stdin="\n".join(lines))
+    assert [int(line.split(":")[1]) for line in said.splitlines()[1:]] == list(range(1, len(lines) + 1))
+    done = ctl.run("policy", "import", "--casbin", "-", "--skip", "--domain", "globex", stdin="\n".join(lines) + CASBIN)
+    assert "data2:read" in done.stdout and "stdin:2: " in done.stderr
+    said = ctl.error("policy", "import", "--casbin", "-", stdin="g, a, b, acme\ng, b, a, acme")
+    assert "not valid" in said and "inherits from itself" in said

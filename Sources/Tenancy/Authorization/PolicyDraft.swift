@@ -67,6 +67,14 @@ package struct PolicyDraft: Sendable {
     return policy.explain(question, &attributes, &budget)
   }
 
+  /// The id of the role that a decision of this draft is due to; nil: to none.
+  package func role(deciding decision: Decision) -> String? {
+    switch decision {
+    case .allowed(let role), .denied(let role): policy.role(number: role)?.role.id
+    case .notAllowed: nil
+    }
+  }
+
   // MARK: Rules
 
   /// All that a server would refuse of it at a moment, but for what only a server knows: who the caller is, and which

@@ -8,16 +8,10 @@ struct PolicyTestRun: Presentable {
     let test: PolicyTest
     /// What the policy answers; nil: there is no answer.
     let explanation: DecisionExplanation?
+    /// The role that decides it: of the subject, or one that inherits.
+    let role: String?
 
     var isAllowed: Bool { explanation?.decision.allowingRole != nil }
-
-    /// The role that decides it: of the subject, or one that inherits.
-    var role: String? {
-      switch explanation?.decision {
-      case .allowed(let role), .denied(let role): role.role.id
-      case .notAllowed, nil: nil
-      }
-    }
 
     /// Ids of roles that have a part in the answer.
     private var deciding: [String] {
@@ -35,8 +29,8 @@ struct PolicyTestRun: Presentable {
 
     var answer: String {
       switch explanation?.decision {
-      case .allowed(let role): "allowed by the role \(role.role.id)"
-      case .denied(let role): "denied by the role \(role.role.id)"
+      case .allowed: "allowed by the role \(role ?? "")"
+      case .denied: "denied by the role \(role ?? "")"
       case .notAllowed: "denied: no role allows it"
       case nil: "not answered"
       }
@@ -91,11 +85,12 @@ struct PolicyTestRun: Presentable {
       let moment = test.time.map {
         Timestamp(seconds: $0.seconds, subsecondNanoseconds: Int64($0.nanos))
       }
+      let explanation = draft.explain(
+        subject: test.subject, permission: test.permission, resource: test.resource, attributes,
+        at: moment ?? now)
       return Outcome(
-        test: test,
-        explanation: draft.explain(
-          subject: test.subject, permission: test.permission, resource: test.resource, attributes,
-          at: moment ?? now))
+        test: test, explanation: explanation,
+        role: explanation.flatMap { draft.role(deciding: $0.decision) })
     }
   }
 

@@ -92,8 +92,8 @@ import Testing
   /// What people write of attributes that are declared as maps of anything.
   @Test func valuesOfMapsHoldNoMoreThanDeclared() throws {
     var limits = ConditionLimits()
-    limits.maximumCost = 10_000
-    limits.fuel = 10_000
+    limits.maximumCost = 20_000
+    limits.fuel = 20_000
     let longest = { ConditionValue.string(String(repeating: "a", count: 255) + $0) }
     var values = Sample.values
     values["subject.attributes"] = .map(

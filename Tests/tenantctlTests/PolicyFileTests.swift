@@ -262,14 +262,14 @@ import Testing
         """)
     #expect(
       PolicyTestRun(policy, file: "f").lines() == [
-        "f:15:3: one: user:c docs:write 7/locked", "    expected: allowed",
+        "f:16:3: one: user:c docs:write 7/locked", "    expected: allowed",
         "    answer:   denied by the role quiet",
         "      user:c has quiet, which denies docs:write: applies",
         "      user:c has chief, which allows docs:write: applies",
-        "f:16:3: two: user:d docs:write", "    expected: allowed",
+        "f:17:3: two: user:d docs:write", "    expected: allowed",
         "    answer:   denied: no role allows it",
         "      it lacks a role that allows it: chief",
-        "f:17:3: three: user:a docs:read", "    expected: allowed because of the role quiet",
+        "f:18:3: three: user:a docs:read", "    expected: allowed because of the role quiet",
         "    answer:   allowed by the role reader",
         "      group:all has reader, which allows docs:read: applies",
         "      user:a has chief from reader, which allows docs:read: "

@@ -50,6 +50,7 @@ public struct TenancyService: Sendable {
       CheckService().methods(gate), ExplainService().methods(gate),
       PolicyListService().methods(gate),
       RoleService(plane: plane).methods(gate), GroupService(plane: plane).methods(gate),
+      PolicyService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),

@@ -127,6 +127,8 @@ struct Failure {
       "`tenantctl whoami` shows who the server takes you for"
     case .aborted where failure.status.errorInfo?.reason == "WRITE_CONFLICT":
       "nothing was changed: try again"
+    case .aborted where failure.status.errorInfo?.reason == "POLICY_CHANGED":
+      "somebody was faster: plan again"
     case .aborted:
       "somebody was faster: `get` it again, then use the new etag"
     default:

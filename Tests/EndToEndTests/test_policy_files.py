@@ -113,3 +113,91 @@ def test_policies_of_casbin(daemon, place, tmp_path):
     assert "data2:read" in done.stdout and "stdin:2: " in done.stderr
     said = ctl.error("policy", "import", "--casbin", "-", stdin="g, a, b, acme\ng, b, a, acme")
     assert "not valid" in said and "inherits from itself" in said
+
+
+APPLIED = """\
+apiVersion: tenancy/v1
+kind: Policy
+roles:
+- {id: reader, permissions: [docs:read]}
+- {id: writer, permissions: [docs:write], parents: [reader], excludedRoles: [approver]}
+- {id: approver, permissions: [docs:approve], parents: [reader], excludedRoles: [writer]}
+groups:
+- {id: staff, title: Staff, members: [user:ann, {subject: user:temp, expires: '2100-01-01T00:00:00Z'}]}
+- {id: all, members: [group:staff]}
+assignments:
+- {subject: group:all, role: reader}
+- {subject: user:ann, role: writer, resource: docs/x/*, reason: hers}
+- {subject: user:bob, role: approver, condition: 'context.level > 1.0'}
+tests:
+- {name: all read, subject: user:temp, permission: docs:read, expect: allowed}
+"""
+APPLIED_NEXT = """\
+apiVersion: tenancy/v1
+kind: Policy
+roles:
+- {id: base, permissions: [docs:list]}
+- {id: reader, permissions: [docs:read], parents: [base]}
+- {id: approver, permissions: [docs:approve], parents: [reader]}
+groups:
+- {id: staff, title: Crew, members: [user:ann, user:temp]}
+assignments:
+- {subject: group:staff, role: reader}
+- {subject: user:ann, role: approver}
+- {subject: user:bob, role: approver, condition: 'context.level > 1.0', reason: stands in}
+"""
+
+
+def test_a_file_is_planned_and_applied(daemon, place, tmp_path):
+    ctl = daemon.over_unix()
+    tenant = make_active(ctl, "acme")["name"]
+    first, second, plan = tmp_path / "first.yaml", tmp_path / "second.yaml", tmp_path / "kept.plan"
+    first.write_text(APPLIED)
+    second.write_text(APPLIED_NEXT)
+
+    def run(verb, file, *more, code=0):
+        return ctl.run("policy", verb, str(file), "--tenant", "acme", *more, code=code).stdout
+
+    def refused(file, *more, code=1):
+        return ctl.run("policy", "apply", str(file), "--tenant", "acme", *more, code=code).stderr
+
+    assert "11 to create, 0 to change, 0 to delete" in run("plan", first, "--out", str(plan), code=3)
+    assert "roles:" not in ctl("policy", "export", "acme")
+    assert "--yes" in refused(first, code=64)
+    run("apply", first, "--plan", str(plan), "--yes")
+    ctl("check", "acme", "user:temp", "docs:read")
+    assert run("plan", first) == "No differences.\n"
+    # From each to the other and back, whatever is in the way.
+    for file in (second, first, second):
+        shown = json.loads(run("plan", file, "--output", "json", "--out", str(plan), code=3))
+        assert shown["tenant"] == tenant and shown["basis"] == json.loads(plan.read_text())["basis"]
+        run("apply", file, "--yes")
+        assert run("plan", file) == "No differences.\n"
+        assert run("diff", file) == "No differences.\n"
+    # Of a policy that has moved, and of a file that has.
+    assert "plan again" in refused(first, "--plan", str(plan), "--yes", code=64)
+    run("plan", first, "--out", str(plan), code=3)
+    ctl("role", "create", "acme", "late", "--permission", "a:b")
+    said = refused(first, "--plan", str(plan), "--yes")
+    assert "POLICY_CHANGED" in said and "plan again" in said
+
+
+def test_what_is_not_applied(daemon, place, tmp_path):
+    ctl = daemon.over_unix()
+    make_active(ctl, "acme")
+    file = tmp_path / "policy.yaml"
+
+    def fails(text, verb="apply", code=1):
+        file.write_text(text)
+        yes = ["--yes"] if verb == "apply" else []
+        return ctl.run("policy", verb, str(file), "--tenant", "acme", *yes, code=code).stderr
+
+    head = "apiVersion: tenancy/v1\nkind: Policy\nroles:\n- {id: reader, permissions: [docs:read]}\n"
+    failing = head + "tests:\n- {name: t, subject: user:a, permission: docs:read, expect: allowed}\n"
+    assert "tests fail" in fails(failing, code=64) and "expected: allowed" in fails(failing, "plan", code=64)
+    foreign = head + "assignments:\n- {subject: 'spiffe://example.org/tenant/nobody/x', role: reader}\n"
+    assert "reader.spiffe" in fails(foreign, "plan") and "FOREIGN_SUBJECT" in fails(foreign)
+    many = head + "assignments:\n" + "".join(f"- {{subject: user:{n}, role: reader}}\n" for n in range(620))
+    assert "--in-parts" in fails(many, code=64)
+    ctl.run("policy", "apply", str(file), "--tenant", "acme", "--in-parts", "--yes")
+    assert ctl("policy", "plan", str(file), "--tenant", "acme") == "No differences.\n"

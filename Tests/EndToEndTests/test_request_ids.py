@@ -96,6 +96,9 @@ def test_each_is_carried_out_once(operator, admin, slug):
     joined = twice("Authorization/CreateGroupMember", authz.CreateGroupMemberRequest(
         parent=named, group_member=authz.GroupMember(group="eng", member="user:al"))).name
     twice("Authorization/DeleteGroupMember", authz.DeleteGroupMemberRequest(name=joined))
+    twice("Authorization/ApplyPolicy", authz.ApplyPolicyRequest(parent=named, changes=[
+        authz.PolicyChange(put_role=authz.Role(name="reader")),
+        authz.PolicyChange(put_assignment=authz.RoleAssignment(subject="user:al", role="reader"))]))
     # More than go in one transaction.
     for number in range(300):
         admin.assign(named, f"user:{number}", "clerk")

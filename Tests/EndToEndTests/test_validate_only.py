@@ -150,6 +150,9 @@ def requests(at, slug):
             parent=at["active"], group_member=authz.GroupMember(group="g0", member="group:g1"))],
         "Authorization/DeleteGroupMember": [authz.DeleteGroupMemberRequest(name=at["joined"])],
         "Authorization/DeleteGroup": [authz.DeleteGroupRequest(name=f"{at['active']}/groups/g1", force=True)],
+        "Authorization/ApplyPolicy": [authz.ApplyPolicyRequest(parent=at["active"], changes=[
+            authz.PolicyChange(put_role=authz.Role(name="writer")), authz.PolicyChange(delete_assignment=at["given"]),
+            authz.PolicyChange(put_group_member=authz.GroupMember(group="g0", member="user:fresh"))])],
         "Authorization/DeleteRoleAssignment": [authz.DeleteRoleAssignmentRequest(name=at["given"])],
         "Tokens/SetAuthenticationSettings": [tokens.SetAuthenticationSettingsRequest(
             parent=at["active"], settings=tokens.AuthenticationSettings(require_binding=True))],

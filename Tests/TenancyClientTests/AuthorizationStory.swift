@@ -46,6 +46,16 @@ enum AuthorizationStory {
       try await authorization.deleteGroup(V1.DeleteGroupRequest(name: made.name))
     }
     #expect(inUse.errorInfo?.reason == "GROUP_IN_USE")
+    let applied = try await authorization.applyPolicy(
+      V1.ApplyPolicyRequest(
+        parent: tenant,
+        changes: [
+          V1.PolicyChange(change: .putGroup(V1.Group(name: "staff", title: "Staff"))),
+          V1.PolicyChange(
+            change: .putGroupMember(V1.GroupMember(group: "staff", member: "user:dan"))),
+        ]))
+    #expect(applied.changedCount == 2)
+    #expect(try await authorization.check(check).allowed)
     _ = try await authorization.deleteGroup(V1.DeleteGroupRequest(name: made.name, force: true))
   }
 

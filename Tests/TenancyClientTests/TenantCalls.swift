@@ -285,6 +285,12 @@ struct TenantCall {
       TenantCall(API.listGroupMembers.identity) {
         try await $0.authorization.listGroupMembers(V1.ListGroupMembersRequest(parent: $1))
       },
+      TenantCall(API.applyPolicy.identity) {
+        try await $0.authorization.applyPolicy(
+          V1.ApplyPolicyRequest(
+            parent: $1,
+            changes: [V1.PolicyChange(change: .putGroup(V1.Group(name: "engineers")))]))
+      },
     ]
   }
 }

@@ -239,6 +239,8 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "Authorization/ListGroupMembers", "tenancy.group_members:list", "tenant", names: true, readers
     ),
+    AdmissionRow(
+      "Authorization/ApplyPolicy", "tenancy.policies:apply", "tenant", names: true, changers),
   ]
 
   private static let manager = [

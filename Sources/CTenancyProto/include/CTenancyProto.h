@@ -516,6 +516,18 @@ tenancy__v1__list_group_members_response__get_descriptor(void) {
   return &tenancy__v1__list_group_members_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__policy_change__get_descriptor(void) {
+  return &tenancy__v1__policy_change__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__apply_policy_request__get_descriptor(void) {
+  return &tenancy__v1__apply_policy_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__apply_policy_response__get_descriptor(void) {
+  return &tenancy__v1__apply_policy_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__certificate_authority__get_descriptor(void) {
   return &tenancy__v1__certificate_authority__descriptor;
 }

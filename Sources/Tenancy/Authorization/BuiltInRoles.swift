@@ -8,7 +8,7 @@ public enum BuiltInRoles {
     [
       "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authentication:*",
       "tenancy.authorization:*", "tenancy.domains:*", "tenancy.group_members:*",
-      "tenancy.groups:*", "tenancy.roles:*",
+      "tenancy.groups:*", "tenancy.policies:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:list_history", "tenancy.tenants:resolve", "tenancy.tenants:update",
       "tenancy.token_keys:*", "tenancy.tokens:*",

@@ -140,7 +140,8 @@ package struct PolicyDraft: Sendable {
     do throws(TenancyError) {
       try rules.checkFamily(of: role, since: nil)
       guard !role.parents.isEmpty || !role.exclusions.isEmpty else { return nil }
-      try rules.checkHeirs(of: role, since: nil, at: now)
+      var looks = WorkBudget(visits: RoleRules.maximumLooks)
+      try rules.checkHeirs(of: role, since: nil, at: now, &looks)
       return nil
     } catch {
       return error

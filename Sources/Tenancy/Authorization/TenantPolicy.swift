@@ -38,8 +38,10 @@ public struct TenantPolicy: Sendable {
     private let held, exact: WordTable
     private let isPlain: Bool
     let content: PolicyContent
+    let revision: UInt64
 
-    init(_ content: PolicyContent) {
+    init(_ content: PolicyContent, revision: UInt64 = 0) {
+      self.revision = revision
       held = content.held
       exact = content.grants.exact.words
       isPlain = content.isPlain
@@ -68,6 +70,9 @@ public struct TenantPolicy: Sendable {
   private var shared = Shared.empty
 
   var content: PolicyContent { shared.content }
+
+  /// The revision that changed it last; of what was loaded, that of the whole store.
+  public var revision: UInt64 { shared.revision }
 
   /// A tenant's without custom roles and assignments: only the built-in roles are there.
   public init() {}
@@ -202,13 +207,20 @@ public struct TenantPolicy: Sendable {
     if !content.groups.isSettled { edit { $0.settleGroups() } }
   }
 
+  /// The same in a revision, which has changed it if it is not as it was.
+  mutating func settle(in revision: UInt64, since former: TenantPolicy) {
+    settle()
+    if shared !== former.shared { shared = Shared(content, revision: revision) }
+  }
+
   mutating func deleteGroupMember(_ id: String) { edit { $0.deleteGroupMember(id) } }
 
   private mutating func edit(_ change: (inout PolicyContent) -> Void) {
+    let revision = shared.revision
     var content = shared.content
     // If nobody else has what was there, it need not be copied.
     shared = .empty
     change(&content)
-    shared = Shared(content)
+    shared = Shared(content, revision: revision)
   }
 }

@@ -13,9 +13,9 @@ public struct GroupCommands: Sendable {
   static let maximumTitleLength = RoleRules.maximumTitleLength
   static let maximumDescriptionLength = RoleRules.maximumDescriptionLength
 
-  private let plane: ControlPlane
+  let plane: ControlPlane
   private let actor: String
-  private let tenant: TenantID
+  let tenant: TenantID
   private let judge: WriteJudge
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
   private let power: RoleCommands.Power
@@ -42,32 +42,40 @@ public struct GroupCommands: Sendable {
   ) async throws(TenancyError) -> SubjectGroup {
     try await write("groups.create") {
       (record, transaction) throws(TenancyError) -> SubjectGroup in
-      var checks = FieldChecks()
-      if !SubjectGroup.isID(id) {
-        checks.note(
-          .invalid(
-            "group_id",
-            "1 to 63 of a-z, 0-9 and '-', starting with a letter, and not \(SubjectGroup.reservedID)"
-          ))
-      }
-      Self.checkForm(title: title, summary: summary, &checks)
-      try checks.finish()
-      guard record.policy.group(id) == nil else {
-        throw TenancyError(.alreadyExists, .groupExists, "the group \(id) exists")
-      }
-      // It may be assigned roles already.
-      try RoleRules(record.policy).checkGroup(SubjectGroup.subject(id), at: transaction.now)
-      guard record.policy.groupCount < Self.maximumGroups else {
-        throw .exhausted(.groups, of: .tenant(tenant), limit: Self.maximumGroups)
-      }
-      let group = SubjectGroup(
-        id: id, title: title, summary: summary,
-        // Greater than that of any group of this id before: each of its versions took a revision.
-        version: transaction.state.revision + 1,
-        createTime: transaction.now, updateTime: transaction.now)
-      transaction.emit(.putGroup(tenant, group), about: tenant)
-      return group
+      try create(id, title, summary, record.policy, &transaction)
     }
+  }
+
+  /// In a transaction.
+  func create(
+    _ id: String, _ title: String, _ summary: String, _ policy: TenantPolicy,
+    _ transaction: inout Transaction
+  ) throws(TenancyError) -> SubjectGroup {
+    var checks = FieldChecks()
+    if !SubjectGroup.isID(id) {
+      checks.note(
+        .invalid(
+          "group_id",
+          "1 to 63 of a-z, 0-9 and '-', starting with a letter, and not \(SubjectGroup.reservedID)"
+        ))
+    }
+    Self.checkForm(title: title, summary: summary, &checks)
+    try checks.finish()
+    guard policy.group(id) == nil else {
+      throw TenancyError(.alreadyExists, .groupExists, "the group \(id) exists")
+    }
+    // It may be assigned roles already.
+    try RoleRules(policy).checkGroup(SubjectGroup.subject(id), at: transaction.now)
+    guard policy.groupCount < Self.maximumGroups else {
+      throw .exhausted(.groups, of: .tenant(tenant), limit: Self.maximumGroups)
+    }
+    let group = SubjectGroup(
+      id: id, title: title, summary: summary,
+      // Greater than that of any group of this id before: each of its versions took a revision.
+      version: transaction.state.revision + 1,
+      createTime: transaction.now, updateTime: transaction.now)
+    transaction.emit(.putGroup(tenant, group), about: tenant)
+    return group
   }
 
   /// Changes a group; `change` gets the group as it is.
@@ -78,18 +86,26 @@ public struct GroupCommands: Sendable {
     let bytes = plane.state.find(tenant)?.policy.group(id)?.contentBytes ?? 0
     return try await write("groups.update", rewriting: bytes) {
       (record, transaction) throws(TenancyError) -> SubjectGroup in
-      let before = try Self.current(id, etag, record.policy)
-      var after = before
-      try change(&after)
-      var checks = FieldChecks()
-      Self.checkForm(title: after.title, summary: after.summary, &checks)
-      try checks.finish()
-      guard after != before else { return before }
-      after.version += 1
-      after.updateTime = transaction.now
-      transaction.emit(.putGroup(tenant, after), about: tenant)
-      return after
+      try update(id, etag, record.policy, &transaction, change)
     }
+  }
+
+  /// In a transaction.
+  func update(
+    _ id: String, _ etag: String, _ policy: TenantPolicy, _ transaction: inout Transaction,
+    _ change: (inout SubjectGroup) throws(TenancyError) -> Void
+  ) throws(TenancyError) -> SubjectGroup {
+    let before = try Self.current(id, etag, policy)
+    var after = before
+    try change(&after)
+    var checks = FieldChecks()
+    Self.checkForm(title: after.title, summary: after.summary, &checks)
+    try checks.finish()
+    guard after != before else { return before }
+    after.version += 1
+    after.updateTime = transaction.now
+    transaction.emit(.putGroup(tenant, after), about: tenant)
+    return after
   }
 
   /// What is deleted in one transaction with its group, at most.
@@ -129,81 +145,14 @@ public struct GroupCommands: Sendable {
     }
   }
 
-  // MARK: Members
-
-  /// Makes a subject a member of a group.
-  /// - Parameters:
-  ///   - id: of the group; nil if `checks` has refused it.
-  ///   - replaces: whether this takes the place of the membership that the subject has, if it has one.
-  ///   - checks: what is known to be wrong with the request.
-  /// - Throws: `.invalidArgument`, `.groupNotFound`, `.groupMemberExists`, `.permissionDenied` where the caller lacks
-  ///   what comes with being a member, FAILED_PRECONDITION with GROUP_CYCLE, GROUP_TOO_DEEP or GROUP_HOLDS_TOO_MUCH,
-  ///   `.resourceExhausted`, or what the write itself meets.
-  public func add(
-    _ member: String, to id: String?, expireTime: Timestamp?, replaces: Bool = false,
-    checks: FieldChecks = FieldChecks()
-  ) async throws(TenancyError) -> GroupMember {
-    // What it takes to judge whether the caller holds it all, and to say what contains the groups that are in it.
-    let cost = plane.state.find(tenant).map { costOfAdding(member, to: id ?? "", $0.policy) } ?? 0
-    return try await write("groupMembers.create", changes: cost) {
-      (record, transaction) throws(TenancyError) -> GroupMember in
-      let policy = record.policy
-      var checks = checks
-      try checks.value { () throws(TenancyError) in
-        try checkMember(member, expireTime, transaction.state)
-      }
-      if let expireTime, expireTime <= transaction.now {
-        checks.note(.invalid("group_member.expire_time", "must be in the future"))
-      }
-      guard checks.passed, let id else { throw checks.failure }
-      guard let group = policy.content.groups.number(id) else { throw Self.notFound(id) }
-      try checkPower(of: group, policy, transaction)
-      // To deny is for those who have it themselves.
-      try checkPower(of: group, denied: true, policy, transaction)
-      let holder = record.holder(member)
-      if let old = policy.groupMember(member, holder: holder, of: id) {
-        if replaces, old.expireTime == expireTime {
-          transaction.give(id: old.id)
-          return old
-        }
-        // One that has expired makes room for a new one.
-        guard replaces || old.expireTime.map({ $0 <= transaction.now }) ?? false else {
-          throw TenancyError(
-            .alreadyExists, .groupMemberExists, "the subject is in this group already",
-            metadata: ["group_member": old.id])
-        }
-        transaction.emit(.deleteGroupMember(tenant, id: old.id), about: tenant)
-      } else {
-        try checkRoom(for: holder, policy)
-        try Self.checkPlace(of: member, in: group, policy)
-      }
-      let made = GroupMember(
-        id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
-        group: id, member: member, createTime: transaction.now, expireTime: expireTime)
-      transaction.emit(.putGroupMember(tenant, made), about: tenant)
-      transaction.give(id: made.id)
-      return made
-    }
-  }
-
-  /// Takes a subject out of a group at once.
-  /// - Throws: `.groupMemberNotFound`; `.permissionDenied` where the caller lacks what being in the group denies; or
-  ///   what the write itself meets.
-  public func remove(member id: String) async throws(TenancyError) {
-    let policy = plane.state.find(tenant)?.policy ?? TenantPolicy()
-    let group = policy.groupMember(id)?.group ?? ""
-    try await write(
-      "groupMembers.delete", .revoking, changes: costOfRemoving(from: group, policy)
-    ) {
-      (record, transaction) throws(TenancyError) -> Void in
-      let policy = record.policy
-      guard let former = policy.groupMember(id) else { throw Self.memberNotFound }
-      if let group = policy.content.groups.number(former.group) {
-        // What is denied to who is in it is given back.
-        try checkPower(of: group, denied: true, policy, transaction)
-      }
-      transaction.emit(.deleteGroupMember(tenant, id: id), about: tenant)
-    }
+  /// Deletes a group that nothing uses.
+  func delete(
+    _ id: String, _ policy: TenantPolicy, _ transaction: inout Transaction
+  ) throws(TenancyError) {
+    _ = try Self.current(id, "", policy)
+    let uses = GroupUses(of: id, in: policy)
+    guard uses.count == 0 else { throw uses.error }
+    transaction.emit(.deleteGroup(tenant, id: id), about: tenant)
   }
 
   /// There is no such membership.
@@ -220,7 +169,7 @@ public struct GroupCommands: Sendable {
   /// - Parameters:
   ///   - bytes: of what is written again.
   ///   - changes: how many there are beside the one.
-  private func write<Result: Sendable>(
+  func write<Result: Sendable>(
     _ action: String, _ priority: WriteTerms.Priority = .ordinary, rewriting bytes: Int = 0,
     changes: Int = 0,
     _ body: @escaping @Sendable (TenantRecord, inout Transaction) throws(TenancyError) -> Result
@@ -257,32 +206,10 @@ public struct GroupCommands: Sendable {
     }
   }
 
-  private func checkMember(
-    _ member: String, _ expireTime: Timestamp?, _ state: ControlState
-  ) throws(TenancyError) {
-    guard RoleCommands.isSubject(member) else {
-      throw .invalid(
-        "group_member.member",
-        "1 to \(RoleCommands.maximumSubjectBytes) bytes without control characters or spaces")
-    }
-    guard !ForeignSubjects.isForeign(member, to: tenant, state) else {
-      throw .invalid(
-        "group_member.member", "a workload, but not one of this tenant", reason: .foreignSubject)
-    }
-    guard SubjectGroup.isGroup(member) else { return }
-    guard let id = SubjectGroup.id(in: member), SubjectGroup.isID(id) else {
-      throw .invalid(
-        "group_member.member", "begins like a group, and can be none: group:{group id}")
-    }
-    guard expireTime == nil else {
-      throw .invalid("group_member.expire_time", "of a group's membership in another there is none")
-    }
-  }
-
   /// Whoever makes a member gives away what the group holds: nobody does so with what they lack. For the same reason
   /// as with assignments, only permissions on this API count.
   /// - Parameter denied: instead, what the group denies, which whoever takes a member out of it gives.
-  private func checkPower(
+  func checkPower(
     of group: Int, denied: Bool = false, _ policy: TenantPolicy,
     _ transaction: borrowing Transaction
   ) throws(TenancyError) {
@@ -303,40 +230,8 @@ public struct GroupCommands: Sendable {
     }
   }
 
-  private func checkRoom(for holder: String, _ policy: TenantPolicy) throws(TenancyError) {
-    guard policy.groupMemberCount < Self.maximumMembers else {
-      throw .exhausted(.groupMembers, of: .tenant(tenant), limit: Self.maximumMembers)
-    }
-    let most =
-      SubjectGroup.isGroup(holder) ? Self.maximumParents : Self.maximumMemberships
-    guard policy.membershipCount(of: holder) < most else {
-      throw .exhausted(.memberships, of: .tenant(tenant), limit: most)
-    }
-  }
-
-  /// A group in a group: there is such a one, it does not contain the other, and they don't get too deep.
-  private static func checkPlace(
-    of member: String, in group: Int, _ policy: TenantPolicy
-  ) throws(TenancyError) {
-    guard let id = SubjectGroup.id(in: member) else { return }
-    let groups = policy.content.groups
-    guard let inner = groups.number(id) else { throw Self.notFound(id) }
-    guard !groups.containing(group).contains(inner) else {
-      throw TenancyError(
-        .failedPrecondition, .groupCycle, "the group would contain itself")
-    }
-    let limit = maximumDepth + 1
-    let above = groups.depth(of: group, through: groups.parents, limit: limit)
-    let below = groups.depth(of: inner, through: groups.children, limit: limit)
-    guard above + below <= maximumDepth else {
-      throw TenancyError(
-        .failedPrecondition, .groupTooDeep,
-        "groups would be in each other \(above + below) deep or more; at most \(maximumDepth)")
-    }
-  }
-
   /// As small changes.
-  private func costOfAdding(_ member: String, to id: String, _ policy: TenantPolicy) -> Int {
+  func costOfAdding(_ member: String, to id: String, _ policy: TenantPolicy) -> Int {
     let groups = policy.content.groups
     guard let group = groups.number(id) else { return 0 }
     let judged = judged(in: group, policy) + self.judged(in: group, denied: true, policy)
@@ -351,7 +246,7 @@ public struct GroupCommands: Sendable {
   }
 
   /// The same of what is given back by taking somebody out of a group, or the group away.
-  private func costOfRemoving(from id: String, _ policy: TenantPolicy) -> Int {
+  func costOfRemoving(from id: String, _ policy: TenantPolicy) -> Int {
     let groups = policy.content.groups
     guard let group = groups.number(id) else { return 0 }
     var changed = RoleSet()

@@ -13,68 +13,87 @@ extension RoleCommands {
     subject: String, role id: String?, terms: RoleAssignment.Terms? = RoleAssignment.Terms(),
     expireTime: Timestamp?, replaces: Bool = false, checks: FieldChecks = FieldChecks()
   ) async throws(TenancyError) -> RoleAssignment {
-    try await write("assignments.create", changes: costOfJudging(id ?? "")) {
+    let cost = plane.state.find(tenant).map { costOfJudging(id ?? "", $0.policy) } ?? 0
+    return try await write("assignments.create", changes: cost) {
       (record, transaction) throws(TenancyError) -> RoleAssignment in
-      let policy = record.policy
-      var checks = checks
-      try checks.value { () throws(TenancyError) in
-        try checkSubject(subject, transaction.state)
-      }
-      if let expireTime, expireTime <= transaction.now {
-        checks.note(.invalid("assignment.expire_time", "must be in the future"))
-      }
-      if let terms { AssignmentRules.check(terms, policy, &checks) }
-      guard checks.passed, let id, let terms else { throw checks.failure }
-      guard policy.role(id) != nil else { throw Self.notFound(id) }
-      let rules = RoleRules(policy)
-      try mayGive(
-        rules.reserved(grantedBy: [id]).union(rules.reserved(deniedBy: [id])), transaction.state)
-      let holder = record.holder(subject)
-      if let old = policy.assignment(of: subject, holder: holder, role: id, terms) {
-        if replaces, old.expireTime == expireTime, old.terms.hasSameReason(as: terms) {
-          transaction.give(id: old.id)
-          return old
-        }
-        // One that has expired makes room for a new one.
-        guard replaces || old.expireTime.map({ $0 <= transaction.now }) ?? false else {
-          throw TenancyError(
-            .alreadyExists, .assignmentExists, "the subject has this role already",
-            metadata: ["assignment": old.id])
-        }
-        transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
-      } else {
-        try AssignmentRules.checkRoom(for: terms, of: holder, policy, tenant)
-      }
-      try rules.checkExclusions(of: id, subject: subject, holder: holder, at: transaction.now)
-      let assignment = RoleAssignment(
-        id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
-        subject: subject, role: id, terms: terms, createTime: transaction.now,
-        expireTime: expireTime)
-      transaction.emit(.putAssignment(tenant, assignment), about: tenant)
-      transaction.give(id: assignment.id)
-      return assignment
+      try assign(
+        subject, id, terms, expireTime, replaces: replaces, checks, record, &transaction)
     }
+  }
+
+  /// In a transaction.
+  func assign(
+    _ subject: String, _ id: String?, _ terms: RoleAssignment.Terms?, _ expireTime: Timestamp?,
+    replaces: Bool, _ checks: FieldChecks, _ record: TenantRecord,
+    _ transaction: inout Transaction
+  ) throws(TenancyError) -> RoleAssignment {
+    let policy = record.policy
+    var checks = checks
+    try checks.value { () throws(TenancyError) in
+      try checkSubject(subject, transaction.state)
+    }
+    if let expireTime, expireTime <= transaction.now {
+      checks.note(.invalid("assignment.expire_time", "must be in the future"))
+    }
+    if let terms { AssignmentRules.check(terms, policy, &checks) }
+    guard checks.passed, let id, let terms else { throw checks.failure }
+    guard policy.role(id) != nil else { throw Self.notFound(id) }
+    let rules = RoleRules(policy)
+    try mayGive(
+      rules.reserved(grantedBy: [id]).union(rules.reserved(deniedBy: [id])), transaction.state)
+    let holder = record.holder(subject)
+    if let old = policy.assignment(of: subject, holder: holder, role: id, terms) {
+      if replaces, old.expireTime == expireTime, old.terms.hasSameReason(as: terms) {
+        transaction.give(id: old.id)
+        return old
+      }
+      // One that has expired makes room for a new one.
+      guard replaces || old.expireTime.map({ $0 <= transaction.now }) ?? false else {
+        throw TenancyError(
+          .alreadyExists, .assignmentExists, "the subject has this role already",
+          metadata: ["assignment": old.id])
+      }
+      transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
+    } else {
+      try AssignmentRules.checkRoom(for: terms, of: holder, policy, tenant)
+    }
+    try rules.checkExclusions(of: id, subject: subject, holder: holder, at: transaction.now)
+    let assignment = RoleAssignment(
+      id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
+      subject: subject, role: id, terms: terms, createTime: transaction.now,
+      expireTime: expireTime)
+    transaction.emit(.putAssignment(tenant, assignment), about: tenant)
+    transaction.give(id: assignment.id)
+    return assignment
   }
 
   /// Takes the role from the subject at once.
   /// - Throws: `.assignmentNotFound`; `.permissionDenied` where the role denies what the caller lacks; or what the
   ///   write itself meets.
   public func unassign(id: String) async throws(TenancyError) {
-    let held = plane.state.find(tenant)?.policy.assignment(id)?.role ?? ""
-    try await write("assignments.delete", .revoking, changes: costOfJudging(held)) {
+    let cost = plane.state.find(tenant).map { costOfUnassigning(id, $0.policy) } ?? 0
+    try await write("assignments.delete", .revoking, changes: cost) {
       (record, transaction) throws(TenancyError) -> Void in
-      guard let former = record.policy.assignment(id) else {
-        throw Self.assignmentNotFound
-      }
-      try mayGive(
-        RoleRules(record.policy).reserved(deniedBy: [former.role]), transaction.state)
-      transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
+      try unassign(id, record.policy, &transaction)
     }
   }
 
+  /// In a transaction.
+  func unassign(
+    _ id: String, _ policy: TenantPolicy, _ transaction: inout Transaction
+  ) throws(TenancyError) {
+    guard let former = policy.assignment(id) else { throw Self.assignmentNotFound }
+    try mayGive(RoleRules(policy).reserved(deniedBy: [former.role]), transaction.state)
+    transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
+  }
+
+  /// The same of an assignment.
+  func costOfUnassigning(_ id: String, _ policy: TenantPolicy) -> Int {
+    policy.assignment(id).map { costOfJudging($0.role, policy) } ?? 0
+  }
+
   /// What it takes to judge who gives a role, or takes it away, as small changes.
-  private func costOfJudging(_ id: String) -> Int {
-    guard let policy = plane.state.find(tenant)?.policy else { return 0 }
+  func costOfJudging(_ id: String, _ policy: TenantPolicy) -> Int {
     let rules = RoleRules(policy)
     return (rules.reserved(grantedBy: [id]).count + rules.reserved(deniedBy: [id]).count) / 64
   }

@@ -38,30 +38,36 @@ public struct RoleCommands: Sendable {
     parents: [String] = [], exclusions: [String] = []
   ) async throws(TenancyError) -> Role {
     try await write("roles.create") { (record, transaction) throws(TenancyError) -> Role in
-      var checks = FieldChecks()
-      if !Self.isRoleID(id) {
-        checks.note(.invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter"))
-      }
-      var role = Role(
+      let role = Role(
         id: id, title: title, summary: summary, permissions: permissions, denials: denials,
-        parents: parents, exclusions: exclusions,
-        // Greater than that of any role of this id before: each of its versions took a revision.
-        version: transaction.state.revision + 1, createTime: transaction.now,
+        parents: parents, exclusions: exclusions, version: 0, createTime: transaction.now,
         updateTime: transaction.now)
-      RoleRules.checkForm(of: role, since: nil, &checks)
-      try checks.finish()
-      let policy = record.policy
-      guard policy.role(id) == nil else {
-        throw TenancyError(.alreadyExists, .roleExists, "the role \(id) exists")
-      }
-      guard policy.customRoleCount < Self.maximumRoles else {
-        throw .exhausted(.roles, of: .tenant(tenant), limit: Self.maximumRoles)
-      }
-      role.sort()
-      try judge(role, since: nil, policy, transaction)
-      transaction.emit(.putRole(tenant, role), about: tenant)
-      return role
+      return try create(role, record.policy, &transaction)
     }
+  }
+
+  /// - Parameter role: whose version does not count.
+  func create(
+    _ role: Role, _ policy: TenantPolicy, _ transaction: inout Transaction
+  ) throws(TenancyError) -> Role {
+    var (role, checks) = (role, FieldChecks())
+    // Greater than that of any role of this id before: each of its versions took a revision.
+    role.version = transaction.state.revision + 1
+    if !Self.isRoleID(role.id) {
+      checks.note(.invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter"))
+    }
+    RoleRules.checkForm(of: role, since: nil, &checks)
+    try checks.finish()
+    guard policy.role(role.id) == nil else {
+      throw TenancyError(.alreadyExists, .roleExists, "the role \(role.id) exists")
+    }
+    guard policy.customRoleCount < Self.maximumRoles else {
+      throw .exhausted(.roles, of: .tenant(tenant), limit: Self.maximumRoles)
+    }
+    role.sort()
+    try judge(role, since: nil, policy, &transaction)
+    transaction.emit(.putRole(tenant, role), about: tenant)
+    return role
   }
 
   /// Changes a role; `change` gets the role as it is.
@@ -73,20 +79,27 @@ public struct RoleCommands: Sendable {
   ) async throws(TenancyError) -> Role {
     try await write(action, priority, rewriting: id) {
       (record, transaction) throws(TenancyError) -> Role in
-      let before = try Self.editable(id, etag, record.policy)
-      var after = before
-      try change(&after)
-      var checks = FieldChecks()
-      RoleRules.checkForm(of: after, since: before, &checks)
-      try checks.finish()
-      after.sort()
-      guard after != before else { return before }
-      try judge(after, since: before, record.policy, transaction)
-      after.version += 1
-      after.updateTime = transaction.now
-      transaction.emit(.putRole(tenant, after), about: tenant)
-      return after
+      try update(id, etag, record.policy, &transaction, change)
     }
+  }
+
+  func update(
+    _ id: String, _ etag: String, _ policy: TenantPolicy, _ transaction: inout Transaction,
+    _ change: (inout Role) throws(TenancyError) -> Void
+  ) throws(TenancyError) -> Role {
+    let before = try Self.editable(id, etag, policy)
+    var after = before
+    try change(&after)
+    var checks = FieldChecks()
+    RoleRules.checkForm(of: after, since: before, &checks)
+    try checks.finish()
+    after.sort()
+    guard after != before else { return before }
+    try judge(after, since: before, policy, &transaction)
+    after.version += 1
+    after.updateTime = transaction.now
+    transaction.emit(.putRole(tenant, after), about: tenant)
+    return after
   }
 
   /// Assignments that are deleted in one transaction with their role, at most.
@@ -112,21 +125,9 @@ public struct RoleCommands: Sendable {
     let changes = min(force ? held : 0, Self.maximumDeletions)
     return try await write("roles.delete", .revoking, rewriting: id, changes: changes) {
       (record, transaction) throws(TenancyError) -> String? in
-      var role = try Self.editable(id, etag, record.policy)
-      let rules = RoleRules(record.policy)
-      guard !rules.isNamed(id) else {
-        throw TenancyError(
-          .failedPrecondition, .roleInUse, "other roles inherit from the role, or exclude it")
-      }
-      // Whoever it denies something has that again.
-      try mayGive(rules.reserved(deniedBy: [id]), transaction.state)
+      var role = try judgeDeletion(of: id, etag, record.policy, transaction)
       let count = record.policy.assignmentCount(ofRole: id)
-      guard count == 0 || force else {
-        throw TenancyError(
-          .failedPrecondition, .roleInUse,
-          "the role is assigned \(count) times: delete these first, or use force",
-          metadata: ["assignments": String(count)])
-      }
+      guard count == 0 || force else { throw Self.assigned(count) }
       var budget = WorkBudget(visits: Self.maximumDeletions, answerBytes: .max)
       var held = record.policy.assignments(ofRole: id)
       while let assignment = held.next(&budget) {
@@ -145,6 +146,37 @@ public struct RoleCommands: Sendable {
       }
       return role.etag
     }
+  }
+
+  /// Whether a role may go, but for who has it.
+  private func judgeDeletion(
+    of id: String, _ etag: String, _ policy: TenantPolicy, _ transaction: borrowing Transaction
+  ) throws(TenancyError) -> Role {
+    let (role, rules) = (try Self.editable(id, etag, policy), RoleRules(policy))
+    guard !rules.isNamed(id) else {
+      throw TenancyError(
+        .failedPrecondition, .roleInUse, "other roles inherit from the role, or exclude it")
+    }
+    // Whoever it denies something has that again.
+    try mayGive(rules.reserved(deniedBy: [id]), transaction.state)
+    return role
+  }
+
+  /// Deletes a role that nobody has.
+  func delete(
+    _ id: String, _ policy: TenantPolicy, _ transaction: inout Transaction
+  ) throws(TenancyError) {
+    _ = try judgeDeletion(of: id, "", policy, transaction)
+    let count = policy.assignmentCount(ofRole: id)
+    guard count == 0 else { throw Self.assigned(count) }
+    transaction.emit(.deleteRole(tenant, id: id), about: tenant)
+  }
+
+  private static func assigned(_ count: Int) -> TenancyError {
+    TenancyError(
+      .failedPrecondition, .roleInUse,
+      "the role is assigned \(count) times: delete these first, or use force",
+      metadata: ["assignments": String(count)])
   }
 
   /// There is no such assignment.
@@ -197,7 +229,7 @@ public struct RoleCommands: Sendable {
   /// Whether a role may be as it is to be.
   /// - Parameter before: as it was; nil: it is new.
   private func judge(
-    _ role: Role, since before: Role?, _ policy: TenantPolicy, _ transaction: borrowing Transaction
+    _ role: Role, since before: Role?, _ policy: TenantPolicy, _ transaction: inout Transaction
   ) throws(TenancyError) {
     let rules = RoleRules(policy)
     try rules.checkFamily(of: role, since: before)
@@ -215,7 +247,8 @@ public struct RoleCommands: Sendable {
     try mayGive(
       rules.reserved(deniedBy: Array(parents.symmetricDifference(role.parents))),
       transaction.state)
-    try rules.checkHeirs(of: role, since: before, at: transaction.now)
+    try rules.checkHeirs(
+      of: role, since: before, at: transaction.now, &transaction.holderLooks)
   }
 
   /// Nobody gives away what they lack.

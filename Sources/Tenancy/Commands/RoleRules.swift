@@ -219,23 +219,38 @@ struct RoleRules {
 
   /// Whether a role may be as it is to be, with all that inherits from it: none of them inherits from too many, or has
   /// too much, and nobody who holds one of them holds what it excludes.
-  func checkHeirs(of role: Role, since before: Role?, at now: Timestamp) throws(TenancyError) {
+  /// - Parameter looks: how many assignments may be looked at for that.
+  func checkHeirs(
+    of role: Role, since before: Role?, at now: Timestamp, _ looks: inout WorkBudget
+  ) throws(TenancyError) {
     var after = policy
     after.put(role)
     guard let number = after.role(role.id)?.number else { return }
     let rules = RoleRules(after)
-    var affected = RoleSet()
-    affected.insert(number)
-    after.family.heirs.forEach { heir in
-      if after.family.ancestors(of: heir).contains(number) { affected.insert(heir) }
-    }
+    let affected = rules.heirs(of: number)
     var failure: TenancyError?
     affected.forEach { if failure == nil { failure = rules.excess(of: $0) } }
     if let failure { throw failure }
     guard role.exclusions != before?.exclusions ?? [] || role.parents != before?.parents ?? [],
       !after.exclusions.isEmpty
     else { return }
-    try rules.checkHolders(of: affected, at: now)
+    try rules.checkHolders(of: affected, at: now, &looks)
+  }
+
+  /// The role and all that inherit from it, by their numbers.
+  private func heirs(of number: Int) -> RoleSet {
+    var affected = RoleSet()
+    affected.insert(number)
+    policy.family.heirs.forEach { heir in
+      if policy.family.ancestors(of: heir).contains(number) { affected.insert(heir) }
+    }
+    return affected
+  }
+
+  /// How many roles inherit from a role.
+  func heirCount(of id: String) -> Int {
+    guard policy.family.hasChildren(id), let number = policy.role(id)?.number else { return 0 }
+    return heirs(of: number).count - 1
   }
 
   /// What a role has too much of, with all that it inherits.
@@ -261,8 +276,9 @@ struct RoleRules {
     return nil
   }
 
-  private func checkHolders(of affected: RoleSet, at now: Timestamp) throws(TenancyError) {
-    var budget = WorkBudget(visits: Self.maximumLooks)
+  private func checkHolders(
+    of affected: RoleSet, at now: Timestamp, _ budget: inout WorkBudget
+  ) throws(TenancyError) {
     var (all, rest) = (RoleSet(), affected)
     while let number = rest.lowest {
       rest.remove(number)
@@ -296,7 +312,7 @@ struct RoleRules {
   }
 
   /// Assignments that are looked at for that.
-  private static let maximumLooks = 20_000
+  static let maximumLooks = 20_000
 
   private static let tooManyHolders = TenancyError(
     .failedPrecondition, .roleInUse,

@@ -173,6 +173,8 @@ extension TenancyError.Reason {
   /// More permissions on this API come with being in the group than are looked at for one member: give it fewer roles
   /// that have such permissions.
   public static let groupHoldsTooMuch = Self("GROUP_HOLDS_TOO_MUCH")
+  /// The policy has changed since it was read; `revision` says when, at the latest.
+  public static let policyChanged = Self("POLICY_CHANGED")
   /// The subject is a workload of another tenant.
   public static let foreignSubject = Self("FOREIGN_SUBJECT")
   /// The tenant that is to be cloned has more than one transaction takes over; `roles` or `groups` says how many it has.

@@ -181,7 +181,7 @@ public struct ControlState: Sendable {
   public mutating func apply(_ changes: [Change], revision: UInt64) {
     var drafts = Drafts()
     for change in changes { apply(change, &drafts) }
-    for at in drafts.list.indices { seal(&drafts.list[at]) }
+    for at in drafts.list.indices { seal(&drafts.list[at], revision) }
     self.revision = revision
   }
 
@@ -302,8 +302,9 @@ public struct ControlState: Sendable {
     return TenantSubject.text(subject, name, replacedBy: tenant.id.description)
   }
 
-  private mutating func seal(_ draft: inout Draft) {
-    draft.policy.settle()
+  private mutating func seal(_ draft: inout Draft, _ revision: UInt64) {
+    draft.policy.settle(
+      in: revision, since: find(draft.tenant.id)?.policy ?? TenantPolicy())
     let current = draft.tenant.slug
     if let slug = draft.slug {
       for former in find(slug.text)?.formerSlugs ?? [] { formerSlugs[former.slug.text] = nil }

@@ -17,6 +17,8 @@ public struct Transaction {
   var history: [ConfigurationEdit] = []
   /// See `ConfigurationEdit.request`.
   var historyRequest = ""
+  /// Who holds roles that may exclude each other is looked at within this.
+  var holderLooks = WorkBudget(visits: RoleRules.maximumLooks)
   /// The request that asked for it.
   private(set) var remembered: RememberedRequest?
 
@@ -49,6 +51,19 @@ public struct Transaction {
 
   /// Adds a change that is about no tenant.
   public mutating func emit(_ change: Change) { changes.append(change) }
+
+  /// One of several steps, on what those before it have made.
+  func step(on working: ControlState) -> Transaction {
+    var step = Transaction(state: working, now: now)
+    step.holderLooks = holderLooks
+    return step
+  }
+
+  /// Adds what a step has emitted.
+  mutating func take(_ step: Transaction, about tenant: TenantID) {
+    holderLooks = step.holderLooks
+    for change in step.changes { emit(change, about: tenant) }
+  }
 
   mutating func discard() {
     (changes, tenants, lease, history, remembered) = ([], [], nil, [], nil)

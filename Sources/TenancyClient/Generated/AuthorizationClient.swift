@@ -203,4 +203,14 @@ public struct AuthorizationClient: Sendable {
   ) async throws -> V1.ListGroupMembersResponse {
     try await channel.unary(V1.Authorization.listGroupMembers.method, request, options: options)
   }
+
+  /// Makes several changes of the tenant's policy together: all of them, or none. They are made one after the other, each
+  /// judged as its own method judges it, on what those before it have made; what is so already stays as it is. What is
+  /// wrong with one is told with its place, as `changes[3].role.permissions[0]`, and `field` in the metadata. ABORTED
+  /// with POLICY_CHANGED if roles, groups, members or assignments have changed behind `basis`.
+  public nonisolated(nonsending) func applyPolicy(
+    _ request: V1.ApplyPolicyRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ApplyPolicyResponse {
+    try await channel.unary(V1.Authorization.applyPolicy.method, request, options: options)
+  }
 }

@@ -55,6 +55,7 @@ extension V1.UpdateGroupRequest: IdentifiedRequest {}
 extension V1.DeleteGroupRequest: IdentifiedRequest {}
 extension V1.CreateGroupMemberRequest: IdentifiedRequest {}
 extension V1.DeleteGroupMemberRequest: IdentifiedRequest {}
+extension V1.ApplyPolicyRequest: IdentifiedRequest {}
 extension V1.PrepareCertificateAuthorityRequest: IdentifiedRequest {}
 extension V1.ImportCertificateAuthorityRequest: IdentifiedRequest {}
 extension V1.ActivateCertificateAuthorityRequest: IdentifiedRequest {}

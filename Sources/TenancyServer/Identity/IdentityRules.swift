@@ -74,7 +74,7 @@ public struct IdentityRules: Sendable {
 
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
-    "tenancy.groups:*", "tenancy.group_members:*",
+    "tenancy.groups:*", "tenancy.group_members:*", "tenancy.policies:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",

@@ -176,7 +176,7 @@ struct GroupService: Sendable {
 
   // MARK: Names
 
-  private func commands(
+  func commands(
     _ access: Access, _ validateOnly: Bool
   ) throws(TenancyError) -> GroupCommands {
     let caller = access.caller

@@ -198,15 +198,15 @@ struct RoleService: Sendable {
     return V1.RoleAssignment(made, tenant: record.idText)
   }
 
-  private static func terms(
-    of sent: V1.RoleAssignment
+  static func terms(
+    of sent: V1.RoleAssignment, field: String = "assignment"
   ) throws(TenancyError) -> RoleAssignment.Terms {
     var scope: ResourceScope?
     if !sent.resource.isEmpty {
       scope = ResourceScope(parsing: sent.resource)
       if scope == nil {
         throw .invalid(
-          "assignment.resource",
+          "\(field).resource",
           "{type}, {type}/{path} or {type}/{path}/*, of at most \(ResourceScope.maximumBytes) bytes"
         )
       }
@@ -261,7 +261,7 @@ struct RoleService: Sendable {
     permission.utf8.count <= Permission.maximumLength
   }
 
-  private func commands(
+  func commands(
     _ access: Access, _ validateOnly: Bool
   ) throws(TenancyError) -> RoleCommands {
     let caller = access.caller

@@ -248,6 +248,14 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/ListGroupMembers", kind: .unary),
       requirement: Requirement(permission: "tenancy.group_members:list", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
+    /// Makes several changes of the tenant's policy together: all of them, or none. They are made one after the other, each
+    /// judged as its own method judges it, on what those before it have made; what is so already stays as it is. What is
+    /// wrong with one is told with its place, as `changes[3].role.permissions[0]`, and `field` in the metadata. ABORTED
+    /// with POLICY_CHANGED if roles, groups, members or assignments have changed behind `basis`.
+    public static let applyPolicy = MethodSpec<V1.ApplyPolicyRequest, V1.ApplyPolicyResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ApplyPolicy", kind: .unary),
+      requirement: Requirement(permission: "tenancy.policies:apply", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
 
     public static let methods: [MethodIdentity] = [
       check.identity,
@@ -274,6 +282,7 @@ extension V1 {
       createGroupMember.identity,
       deleteGroupMember.identity,
       listGroupMembers.identity,
+      applyPolicy.identity,
     ]
   }
 }

@@ -3270,3 +3270,233 @@ extension V1.ListGroupMembersResponse {
     return .object(object)
   }
 }
+
+extension V1 {
+  /// One change of a policy. Roles and groups are named by their ids, or `tenants/{tenant}/roles/{role id}` and
+  /// `tenants/{tenant}/groups/{group id}` of the same tenant.
+  public struct PolicyChange: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// One of `put_role`, `delete_role`, `put_group`, `delete_group`, `put_group_member`, `delete_group_member`, `put_assignment`, `delete_assignment`; nil: none.
+    public var change: Change?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      change: Change? = nil
+    ) {
+      self.change = change
+    }
+
+    /// What `change` can be.
+    public enum Change: Hashable, Sendable {
+      /// Creates the role, or makes it as this is: what is empty here becomes empty. With an `etag`, only if it is there
+      /// and has that.
+      case putRole(V1.Role)
+      /// Deletes a role that nobody has and no other names.
+      case deleteRole(String)
+      /// Creates the group, or makes it as this is. With an `etag`, only if it is there and has that.
+      case putGroup(V1.Group)
+      /// Deletes a group without members that is in no other and is assigned nothing.
+      case deleteGroup(String)
+      /// Makes a subject a member, in the place of the membership that it has. `name` does not count.
+      case putGroupMember(V1.GroupMember)
+      /// `tenants/{tenant}/groupMembers/{group member id}`.
+      case deleteGroupMember(String)
+      /// Gives a subject a role, in the place of the assignment that it has for the same resources and condition. `name`
+      /// does not count.
+      case putAssignment(V1.RoleAssignment)
+      /// `tenants/{tenant}/assignments/{assignment id}`.
+      case deleteAssignment(String)
+    }
+  }
+}
+
+extension V1.PolicyChange {
+  public typealias CMessage = Tenancy__V1__PolicyChange
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__policy_change__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    switch c.pointee.change_case.rawValue {
+    case 1: self.change = (try WireRead.message(c.pointee.put_role, field: "put_role")).map { .putRole($0) }
+    case 2: self.change = .deleteRole(try WireText.string(c.pointee.delete_role, field: "delete_role"))
+    case 3: self.change = (try WireRead.message(c.pointee.put_group, field: "put_group")).map { .putGroup($0) }
+    case 4: self.change = .deleteGroup(try WireText.string(c.pointee.delete_group, field: "delete_group"))
+    case 5: self.change = (try WireRead.message(c.pointee.put_group_member, field: "put_group_member")).map { .putGroupMember($0) }
+    case 6: self.change = .deleteGroupMember(try WireText.string(c.pointee.delete_group_member, field: "delete_group_member"))
+    case 7: self.change = (try WireRead.message(c.pointee.put_assignment, field: "put_assignment")).map { .putAssignment($0) }
+    case 8: self.change = .deleteAssignment(try WireText.string(c.pointee.delete_assignment, field: "delete_assignment"))
+    default: self.change = nil
+    }
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__policy_change__init(c)
+    switch self.change {
+    case .putRole(let value)?:
+      c.pointee.change_case = .init(rawValue: 1)
+      c.pointee.put_role = Optional(value.write(into: arena))
+    case .deleteRole(let value)?:
+      c.pointee.change_case = .init(rawValue: 2)
+      c.pointee.delete_role = arena.copy(value)
+    case .putGroup(let value)?:
+      c.pointee.change_case = .init(rawValue: 3)
+      c.pointee.put_group = Optional(value.write(into: arena))
+    case .deleteGroup(let value)?:
+      c.pointee.change_case = .init(rawValue: 4)
+      c.pointee.delete_group = arena.copy(value)
+    case .putGroupMember(let value)?:
+      c.pointee.change_case = .init(rawValue: 5)
+      c.pointee.put_group_member = Optional(value.write(into: arena))
+    case .deleteGroupMember(let value)?:
+      c.pointee.change_case = .init(rawValue: 6)
+      c.pointee.delete_group_member = arena.copy(value)
+    case .putAssignment(let value)?:
+      c.pointee.change_case = .init(rawValue: 7)
+      c.pointee.put_assignment = Optional(value.write(into: arena))
+    case .deleteAssignment(let value)?:
+      c.pointee.change_case = .init(rawValue: 8)
+      c.pointee.delete_assignment = arena.copy(value)
+    case nil: break
+    }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    switch self.change {
+    case .putRole(let value)?: object["putRole"] = value.json()
+    case .deleteRole(let value)?: object["deleteRole"] = .string(value)
+    case .putGroup(let value)?: object["putGroup"] = value.json()
+    case .deleteGroup(let value)?: object["deleteGroup"] = .string(value)
+    case .putGroupMember(let value)?: object["putGroupMember"] = value.json()
+    case .deleteGroupMember(let value)?: object["deleteGroupMember"] = .string(value)
+    case .putAssignment(let value)?: object["putAssignment"] = value.json()
+    case .deleteAssignment(let value)?: object["deleteAssignment"] = .string(value)
+    case nil: break
+    }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ApplyPolicyRequest`.
+  public struct ApplyPolicyRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var parent: String
+    /// At most 500, and fewer if they take longer than one change of a policy may: INVALID_ARGUMENT.
+    public var changes: [V1.PolicyChange]
+    /// The `basis` of an earlier answer, or a consistency token: refused if the policy has changed since. A server may take
+    /// it for changed that has been started since. Empty: whatever it is now.
+    public var basis: String
+    /// Check and answer as if, but change nothing. With no changes: says what the basis is.
+    public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = "",
+      changes: [V1.PolicyChange] = [],
+      basis: String = "",
+      validateOnly: Bool = false,
+      requestId: String = ""
+    ) {
+      self.parent = parent
+      self.changes = changes
+      self.basis = basis
+      self.validateOnly = validateOnly
+      self.requestId = requestId
+    }
+  }
+}
+
+extension V1.ApplyPolicyRequest {
+  public typealias CMessage = Tenancy__V1__ApplyPolicyRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__apply_policy_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.changes = try WireRead.messages(c.pointee.changes, count: c.pointee.n_changes, field: "changes")
+    self.basis = try WireText.string(c.pointee.basis, field: "basis")
+    self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__apply_policy_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.n_changes = self.changes.count
+    c.pointee.changes = arena.list(self.changes) { Optional($0.write(into: arena)) }
+    c.pointee.basis = arena.copy(self.basis)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if !self.changes.isEmpty { object["changes"] = .array(self.changes.map { $0.json() }) }
+    if !self.basis.isEmpty { object["basis"] = .string(self.basis) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ApplyPolicyResponse`.
+  public struct ApplyPolicyResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// How many of the changes found something that was not so already.
+    public var changedCount: Int32
+    /// A consistency token of the policy as it is now: what is read behind it (in the metadata of reads) is what the next
+    /// call with it as `basis` changes, or that is refused.
+    public var basis: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      changedCount: Int32 = 0,
+      basis: String = ""
+    ) {
+      self.changedCount = changedCount
+      self.basis = basis
+    }
+  }
+}
+
+extension V1.ApplyPolicyResponse {
+  public typealias CMessage = Tenancy__V1__ApplyPolicyResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__apply_policy_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.changedCount = c.pointee.changed_count
+    self.basis = try WireText.string(c.pointee.basis, field: "basis")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__apply_policy_response__init(c)
+    c.pointee.changed_count = self.changedCount
+    c.pointee.basis = arena.copy(self.basis)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.changedCount != 0 { object["changedCount"] = WireJSON.scalar(self.changedCount) }
+    if !self.basis.isEmpty { object["basis"] = .string(self.basis) }
+    return .object(object)
+  }
+}

@@ -8,8 +8,9 @@ struct PolicyGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "A tenant's policy as a file, with tests beside it.",
     subcommands: [
-      ValidatePolicyCommand.self, TestPolicyCommand.self, ExportPolicyCommand.self,
-      DiffPolicyCommand.self, PolicySchemaCommand.self, ImportPolicyCommand.self,
+      ValidatePolicyCommand.self, TestPolicyCommand.self, PlanPolicyCommand.self,
+      ApplyPolicyCommand.self, ExportPolicyCommand.self, DiffPolicyCommand.self,
+      PolicySchemaCommand.self, ImportPolicyCommand.self,
     ])
 }
 

@@ -70,47 +70,6 @@ extension PolicyFile {
 
   /// What a server has of a tenant, but for roles that are built in and what is over.
   init(of name: String, _ source: FleetSource) async throws {
-    let connection = source.connection
-    let tenant = try await connection.tenants.getTenant(
-      V1.GetTenantRequest(name: name), options: connection.options)
-    roles = try await source.roles(of: tenant.name).filter { !$0.builtIn }.map { FleetRole($0) }
-    let members = Dictionary(
-      grouping: try await source.groupMembers(of: tenant.name), by: \.group)
-    groups = try await source.groups(of: tenant.name).map { group in
-      let id = ResourceName.last(group.name)
-      return FleetGroup(
-        id: id, title: group.title, description: group.description,
-        members: (members[id] ?? []).map {
-          FleetMember(
-            subject: FleetAssignment.portable($0.member, of: tenant), expireTime: $0.expireTime)
-        }.filter { !$0.isOver })
-    }
-    assignments = try await source.assignments(of: tenant.name)
-      .map { FleetAssignment($0, of: tenant) }.filter { !$0.isOver(at: .now) }
-    self = sorted
-  }
-}
-
-extension FleetSource {
-  func groups(of tenant: String) async throws -> [V1.Group] {
-    func page(_ token: String) async throws -> (items: [V1.Group], next: String) {
-      let page = try await connection.authorization.listGroups(
-        V1.ListGroupsRequest(parent: tenant, pageSize: Self.pageSize, pageToken: token),
-        options: connection.options)
-      return (page.groups, page.nextPageToken)
-    }
-    let (groups, next) = try await page("")
-    return try await PageOptions.follow(groups, next, page).items
-  }
-
-  func groupMembers(of tenant: String) async throws -> [V1.GroupMember] {
-    func page(_ token: String) async throws -> (items: [V1.GroupMember], next: String) {
-      let page = try await connection.authorization.listGroupMembers(
-        V1.ListGroupMembersRequest(parent: tenant, pageSize: Self.pageSize, pageToken: token),
-        options: connection.options)
-      return (page.groupMembers, page.nextPageToken)
-    }
-    let (members, next) = try await page("")
-    return try await PageOptions.follow(members, next, page).items
+    self = try await ServerPolicy(of: name, source).file
   }
 }

@@ -73,6 +73,8 @@ ABOUT_A_TENANT = {
     "Authorization/CreateGroupMember": lambda name: authz.CreateGroupMemberRequest(
         parent=name, group_member=authz.GroupMember(group="eng", member="user:fresh")),
     "Authorization/ListGroupMembers": lambda name: authz.ListGroupMembersRequest(parent=name),
+    "Authorization/ApplyPolicy": lambda name: authz.ApplyPolicyRequest(parent=name, changes=[
+        authz.PolicyChange(put_group=authz.Group(name="fresh"))]),
     "Tokens/IssueToken": lambda name: tokens.IssueTokenRequest(
         parent=name, subject="user:al", unbound=True),
     "Tokens/RevokeTokens": lambda name: tokens.RevokeTokensRequest(

@@ -22,7 +22,8 @@ def other_commands(ctl, rows):
 def policy_file_commands(ctl):
     """test_policy_files.py has the rest."""
     text = ctl("policy", "export", "works")
-    assert ctl("policy", "diff", "-", "--tenant", "works", stdin=text) == "No differences.\n"
+    for verb in ("diff", "plan", "apply"):
+        assert ctl("policy", verb, "-", "--tenant", "works", stdin=text) == "No differences.\n"
 
 
 def policy_commands(ctl, rows):

@@ -105,7 +105,7 @@ private struct MessageKind: Sendable {
     MessageKind(V1.CreateGroupRequest.self), MessageKind(V1.UpdateGroupRequest.self),
     MessageKind(V1.DeleteGroupRequest.self), MessageKind(V1.ListGroupsRequest.self),
     MessageKind(V1.CreateGroupMemberRequest.self), MessageKind(V1.DeleteGroupMemberRequest.self),
-    MessageKind(V1.ListGroupMembersRequest.self),
+    MessageKind(V1.ListGroupMembersRequest.self), MessageKind(V1.ApplyPolicyRequest.self),
     MessageKind(V1.CheckResponse.self), MessageKind(V1.BatchCheckResponse.self),
     MessageKind(V1.ListRolesResponse.self), MessageKind(V1.ListRoleAssignmentsResponse.self),
     MessageKind(V1.ListTenantsResponse.self), MessageKind(V1.WhoAmIResponse.self),

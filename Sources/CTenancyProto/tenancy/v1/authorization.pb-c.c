@@ -2303,6 +2303,141 @@ void   tenancy__v1__list_group_members_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__list_group_members_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__policy_change__init
+                     (Tenancy__V1__PolicyChange         *message)
+{
+  static const Tenancy__V1__PolicyChange init_value = TENANCY__V1__POLICY_CHANGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__policy_change__get_packed_size
+                     (const Tenancy__V1__PolicyChange *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__policy_change__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__policy_change__pack
+                     (const Tenancy__V1__PolicyChange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__policy_change__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__policy_change__pack_to_buffer
+                     (const Tenancy__V1__PolicyChange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__policy_change__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__PolicyChange *
+       tenancy__v1__policy_change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__PolicyChange *)
+     protobuf_c_message_unpack (&tenancy__v1__policy_change__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__policy_change__free_unpacked
+                     (Tenancy__V1__PolicyChange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__policy_change__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__apply_policy_request__init
+                     (Tenancy__V1__ApplyPolicyRequest         *message)
+{
+  static const Tenancy__V1__ApplyPolicyRequest init_value = TENANCY__V1__APPLY_POLICY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__apply_policy_request__get_packed_size
+                     (const Tenancy__V1__ApplyPolicyRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__apply_policy_request__pack
+                     (const Tenancy__V1__ApplyPolicyRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__apply_policy_request__pack_to_buffer
+                     (const Tenancy__V1__ApplyPolicyRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ApplyPolicyRequest *
+       tenancy__v1__apply_policy_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ApplyPolicyRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__apply_policy_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__apply_policy_request__free_unpacked
+                     (Tenancy__V1__ApplyPolicyRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__apply_policy_response__init
+                     (Tenancy__V1__ApplyPolicyResponse         *message)
+{
+  static const Tenancy__V1__ApplyPolicyResponse init_value = TENANCY__V1__APPLY_POLICY_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__apply_policy_response__get_packed_size
+                     (const Tenancy__V1__ApplyPolicyResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__apply_policy_response__pack
+                     (const Tenancy__V1__ApplyPolicyResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__apply_policy_response__pack_to_buffer
+                     (const Tenancy__V1__ApplyPolicyResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ApplyPolicyResponse *
+       tenancy__v1__apply_policy_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ApplyPolicyResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__apply_policy_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__apply_policy_response__free_unpacked
+                     (Tenancy__V1__ApplyPolicyResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__apply_policy_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__check_request__field_descriptors[5] =
 {
   {
@@ -6031,6 +6166,276 @@ const ProtobufCMessageDescriptor tenancy__v1__list_group_members_response__descr
   tenancy__v1__list_group_members_response__field_indices_by_name,
   1,  tenancy__v1__list_group_members_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__list_group_members_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__policy_change__field_descriptors[8] =
+{
+  {
+    "put_role",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, put_role),
+    &tenancy__v1__role__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delete_role",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, delete_role),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "put_group",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, put_group),
+    &tenancy__v1__group__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delete_group",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, delete_group),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "put_group_member",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, put_group_member),
+    &tenancy__v1__group_member__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delete_group_member",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, delete_group_member),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "put_assignment",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, put_assignment),
+    &tenancy__v1__role_assignment__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delete_assignment",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__PolicyChange, change_case),
+    offsetof(Tenancy__V1__PolicyChange, delete_assignment),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__policy_change__field_indices_by_name[] = {
+  7,   /* field[7] = delete_assignment */
+  3,   /* field[3] = delete_group */
+  5,   /* field[5] = delete_group_member */
+  1,   /* field[1] = delete_role */
+  6,   /* field[6] = put_assignment */
+  2,   /* field[2] = put_group */
+  4,   /* field[4] = put_group_member */
+  0,   /* field[0] = put_role */
+};
+static const ProtobufCIntRange tenancy__v1__policy_change__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__policy_change__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.PolicyChange",
+  "PolicyChange",
+  "Tenancy__V1__PolicyChange",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__PolicyChange),
+  8,
+  tenancy__v1__policy_change__field_descriptors,
+  tenancy__v1__policy_change__field_indices_by_name,
+  1,  tenancy__v1__policy_change__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__policy_change__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__apply_policy_request__field_descriptors[5] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ApplyPolicyRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changes",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ApplyPolicyRequest, n_changes),
+    offsetof(Tenancy__V1__ApplyPolicyRequest, changes),
+    &tenancy__v1__policy_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "basis",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ApplyPolicyRequest, basis),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ApplyPolicyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ApplyPolicyRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__apply_policy_request__field_indices_by_name[] = {
+  2,   /* field[2] = basis */
+  1,   /* field[1] = changes */
+  0,   /* field[0] = parent */
+  4,   /* field[4] = request_id */
+  3,   /* field[3] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__apply_policy_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__apply_policy_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ApplyPolicyRequest",
+  "ApplyPolicyRequest",
+  "Tenancy__V1__ApplyPolicyRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ApplyPolicyRequest),
+  5,
+  tenancy__v1__apply_policy_request__field_descriptors,
+  tenancy__v1__apply_policy_request__field_indices_by_name,
+  1,  tenancy__v1__apply_policy_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__apply_policy_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__apply_policy_response__field_descriptors[2] =
+{
+  {
+    "changed_count",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ApplyPolicyResponse, changed_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "basis",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ApplyPolicyResponse, basis),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__apply_policy_response__field_indices_by_name[] = {
+  1,   /* field[1] = basis */
+  0,   /* field[0] = changed_count */
+};
+static const ProtobufCIntRange tenancy__v1__apply_policy_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__apply_policy_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ApplyPolicyResponse",
+  "ApplyPolicyResponse",
+  "Tenancy__V1__ApplyPolicyResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ApplyPolicyResponse),
+  2,
+  tenancy__v1__apply_policy_response__field_descriptors,
+  tenancy__v1__apply_policy_response__field_indices_by_name,
+  1,  tenancy__v1__apply_policy_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__apply_policy_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue tenancy__v1__decision_reason__enum_values_by_number[5] =

@@ -74,6 +74,9 @@ typedef struct Tenancy__V1__DeleteGroupMemberRequest Tenancy__V1__DeleteGroupMem
 typedef struct Tenancy__V1__DeleteGroupMemberResponse Tenancy__V1__DeleteGroupMemberResponse;
 typedef struct Tenancy__V1__ListGroupMembersRequest Tenancy__V1__ListGroupMembersRequest;
 typedef struct Tenancy__V1__ListGroupMembersResponse Tenancy__V1__ListGroupMembersResponse;
+typedef struct Tenancy__V1__PolicyChange Tenancy__V1__PolicyChange;
+typedef struct Tenancy__V1__ApplyPolicyRequest Tenancy__V1__ApplyPolicyRequest;
+typedef struct Tenancy__V1__ApplyPolicyResponse Tenancy__V1__ApplyPolicyResponse;
 
 
 /* --- enums --- */
@@ -778,6 +781,65 @@ struct  Tenancy__V1__ListGroupMembersResponse
 #define TENANCY__V1__LIST_GROUP_MEMBERS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_group_members_response__descriptor) \
     , 0,NULL, {0,NULL} }
+
+
+typedef enum {
+  TENANCY__V1__POLICY_CHANGE__CHANGE__NOT_SET = 0,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_PUT_ROLE = 1,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_DELETE_ROLE = 2,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_PUT_GROUP = 3,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_DELETE_GROUP = 4,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_PUT_GROUP_MEMBER = 5,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_DELETE_GROUP_MEMBER = 6,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_PUT_ASSIGNMENT = 7,
+  TENANCY__V1__POLICY_CHANGE__CHANGE_DELETE_ASSIGNMENT = 8
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__POLICY_CHANGE__CHANGE__CASE)
+} Tenancy__V1__PolicyChange__ChangeCase;
+
+struct  Tenancy__V1__PolicyChange
+{
+  ProtobufCMessage base;
+  Tenancy__V1__PolicyChange__ChangeCase change_case;
+  union {
+    Tenancy__V1__Role *put_role;
+    ProtobufCBinaryData delete_role;
+    Tenancy__V1__Group *put_group;
+    ProtobufCBinaryData delete_group;
+    Tenancy__V1__GroupMember *put_group_member;
+    ProtobufCBinaryData delete_group_member;
+    Tenancy__V1__RoleAssignment *put_assignment;
+    ProtobufCBinaryData delete_assignment;
+  };
+};
+#define TENANCY__V1__POLICY_CHANGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__policy_change__descriptor) \
+    , TENANCY__V1__POLICY_CHANGE__CHANGE__NOT_SET, {0} }
+
+
+struct  Tenancy__V1__ApplyPolicyRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  size_t n_changes;
+  Tenancy__V1__PolicyChange **changes;
+  ProtobufCBinaryData basis;
+  protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
+};
+#define TENANCY__V1__APPLY_POLICY_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__apply_policy_request__descriptor) \
+    , {0,NULL}, 0,NULL, {0,NULL}, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ApplyPolicyResponse
+{
+  ProtobufCMessage base;
+  int32_t changed_count;
+  ProtobufCBinaryData basis;
+};
+#define TENANCY__V1__APPLY_POLICY_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__apply_policy_response__descriptor) \
+    , 0, {0,NULL} }
 
 
 /* Tenancy__V1__CheckRequest methods */
@@ -1749,6 +1811,63 @@ Tenancy__V1__ListGroupMembersResponse *
 void   tenancy__v1__list_group_members_response__free_unpacked
                      (Tenancy__V1__ListGroupMembersResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__PolicyChange methods */
+void   tenancy__v1__policy_change__init
+                     (Tenancy__V1__PolicyChange         *message);
+size_t tenancy__v1__policy_change__get_packed_size
+                     (const Tenancy__V1__PolicyChange   *message);
+size_t tenancy__v1__policy_change__pack
+                     (const Tenancy__V1__PolicyChange   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__policy_change__pack_to_buffer
+                     (const Tenancy__V1__PolicyChange   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__PolicyChange *
+       tenancy__v1__policy_change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__policy_change__free_unpacked
+                     (Tenancy__V1__PolicyChange *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ApplyPolicyRequest methods */
+void   tenancy__v1__apply_policy_request__init
+                     (Tenancy__V1__ApplyPolicyRequest         *message);
+size_t tenancy__v1__apply_policy_request__get_packed_size
+                     (const Tenancy__V1__ApplyPolicyRequest   *message);
+size_t tenancy__v1__apply_policy_request__pack
+                     (const Tenancy__V1__ApplyPolicyRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__apply_policy_request__pack_to_buffer
+                     (const Tenancy__V1__ApplyPolicyRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ApplyPolicyRequest *
+       tenancy__v1__apply_policy_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__apply_policy_request__free_unpacked
+                     (Tenancy__V1__ApplyPolicyRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ApplyPolicyResponse methods */
+void   tenancy__v1__apply_policy_response__init
+                     (Tenancy__V1__ApplyPolicyResponse         *message);
+size_t tenancy__v1__apply_policy_response__get_packed_size
+                     (const Tenancy__V1__ApplyPolicyResponse   *message);
+size_t tenancy__v1__apply_policy_response__pack
+                     (const Tenancy__V1__ApplyPolicyResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__apply_policy_response__pack_to_buffer
+                     (const Tenancy__V1__ApplyPolicyResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ApplyPolicyResponse *
+       tenancy__v1__apply_policy_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__apply_policy_response__free_unpacked
+                     (Tenancy__V1__ApplyPolicyResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tenancy__V1__CheckRequest_Closure)
@@ -1904,6 +2023,15 @@ typedef void (*Tenancy__V1__ListGroupMembersRequest_Closure)
 typedef void (*Tenancy__V1__ListGroupMembersResponse_Closure)
                  (const Tenancy__V1__ListGroupMembersResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__PolicyChange_Closure)
+                 (const Tenancy__V1__PolicyChange *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ApplyPolicyRequest_Closure)
+                 (const Tenancy__V1__ApplyPolicyRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ApplyPolicyResponse_Closure)
+                 (const Tenancy__V1__ApplyPolicyResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -1964,6 +2092,9 @@ extern const ProtobufCMessageDescriptor tenancy__v1__delete_group_member_request
 extern const ProtobufCMessageDescriptor tenancy__v1__delete_group_member_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_group_members_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_group_members_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__policy_change__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__apply_policy_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__apply_policy_response__descriptor;
 
 PROTOBUF_C__END_DECLS
 

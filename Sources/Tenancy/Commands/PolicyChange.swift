@@ -1,0 +1,21 @@
+/// One change of a tenant's policy among several that are made together.
+public enum PolicyChange: Sendable {
+  /// Creates the role, or makes it as this is; its version and times do not count.
+  /// - Parameter etag: of the role as it is; empty: any.
+  indirect case putRole(Role, etag: String = "")
+  /// Deletes a role that nobody has and no other role names.
+  case deleteRole(id: String)
+  /// Creates the group, or makes it as this is.
+  case putGroup(id: String, title: String, summary: String, etag: String = "")
+  /// Deletes a group that has no members, is in no other and is assigned nothing.
+  case deleteGroup(id: String)
+  /// Makes a subject a member, in the place of the membership that it has.
+  case putMember(String, group: String, expireTime: Timestamp?)
+  /// Takes it out, by the membership's id.
+  case deleteMember(id: String)
+  /// Gives a subject a role, in the place of the assignment that it has for the same resources and condition.
+  indirect case putAssignment(
+    subject: String, role: String, terms: RoleAssignment.Terms, expireTime: Timestamp?)
+  /// Takes it away, by the assignment's id.
+  case deleteAssignment(id: String)
+}

@@ -21,13 +21,15 @@ import Tenancy
         2   no connection, or no answer in time (UNAVAILABLE, DEADLINE_EXCEEDED)
         3   the answer is no: `check` denied, `validate` found the tenant not valid,
             `token inspect --server` the token not active, `apply --plan` changes,
-            `policy test` an answer that is not as expected, `policy diff` a difference
+            `policy test` an answer that is not as expected, `policy diff` and
+            `policy plan` a difference
         64  wrong usage
       """,
     version: "tenantctl \(Version.text)",
     subcommands: [
       TenantGroup.self, ApplyCommand.self, RoleGroup.self, SubjectGroupGroup.self, PolicyGroup.self,
-      AuditGroup.self, CheckCommand.self, ExplainCommand.self, AccessGroup.self, ResolveCommand.self,
+      AuditGroup.self, CheckCommand.self, ExplainCommand.self, AccessGroup.self,
+      ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
       TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, DomainGroup.self,
       ConfigGroup.self, SettingGroup.self, PlanGroup.self, FlagGroup.self, ClusterGroup.self,

@@ -348,7 +348,7 @@ DEFAULTS = {
     "domains.verifications_per_minute": "@DomainTerms:defaultPerMinute",
     "tokens.jwks.refresh_seconds": "@FetchedKeySets:refreshSeconds",
     "tokens.jwks.stale_seconds": "@FetchedKeySets:staleSeconds",
-    "identity.platform_roles": "`admin`, `operator`, `viewer`, `resolver`",
+    "identity.platform_roles": "`admin`, `operator`, `viewer`, `auditor`, `automation`, `resolver`",
     "identity.workload_permissions": "reading its tenant, resolving, checking",
     "resolution.order": "`environment`, `path`, `subdomain`, `header`, and `query` if it has a name",
     "resolution.mode": "`strict`",

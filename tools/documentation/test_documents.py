@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from . import articles, reasons, settings
+from . import articles, grants, reasons, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ERRORS = "Sources/Tenancy/Model/TenancyError.swift"
@@ -100,3 +100,20 @@ def test_the_article_on_calling_shows_what_is_tested():
     assert len(shown) == 2
     for example in shown:
         assert "".join(line.strip() for line in example.splitlines()) in lines
+
+
+def test_the_table_of_methods_is_that_of_the_declarations(copy):
+    rows = [row for row in grants.table(copy).splitlines() if "/" in row.split(" | ")[0]]
+    assert len(rows) == sum(file.read_text().count("\n  rpc ") for file in (ROOT / "proto/tenancy/v1").glob("*.proto"))
+    assert len({row.count("|") for row in rows}) == 1
+    held = {row.split(" | ")[0][2:]: row.split(" | ")[2:] for row in rows}
+    assert held["TenantManager/PurgeTenant"] == ["yes", *[""] * 6, " |"]  # Whatever tenants give.
+    assert all(cell == "yes" for cell in held["Identity/WhoAmI"][:-1])
+    change(copy / grants.BUILT_IN, '"tenancy.groups:*", ', "")
+    assert grants.table(copy) != grants.table(ROOT)
+
+
+def test_roles_that_are_written_otherwise(copy):
+    change(copy / grants.RULES, '"resolver": permissions([', '"resolver": some([')
+    with pytest.raises(articles.Problem, match="roles"):
+        grants.table(copy)

@@ -33,7 +33,8 @@ public struct IdentityRules: Sendable {
       uniquingKeysWith: { first, _ in first })
   }
 
-  /// `admin` and `operator` may do everything, `viewer` reads, `resolver` (gateways and sidecars)
+  /// `admin` and `operator` may do everything, `viewer` reads, `auditor` reads who may do what and who has done what,
+  /// `automation` (pipelines) sets tenants and their policies up, but ends none, and `resolver` (gateways and sidecars)
   /// resolves, checks, and calls with tokens that it was given.
   public static let defaultPlatformRoles: [String: [Permission]] = [
     "admin": everything, "operator": everything,
@@ -52,6 +53,27 @@ public struct IdentityRules: Sendable {
       "tenancy.setting_definitions:get", "tenancy.setting_definitions:list",
       "tenancy.setting_definitions:list_conflicts", "tenancy.plans:get", "tenancy.plans:list",
       "tenancy.feature_flags:get", "tenancy.feature_flags:list", "tenancy.usage:list",
+    ]),
+    "auditor": permissions([
+      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
+      "tenancy.authorization:explain", "tenancy.authorization:list", "tenancy.roles:get",
+      "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
+      "tenancy.groups:list", "tenancy.group_members:list", "tenancy.audit:list",
+      "tenancy.audit:export", "tenancy.authentication:get", "tenancy.workload_entries:get",
+      "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
+      "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
+    ]),
+    "automation": permissions([
+      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:create",
+      "tenancy.tenants:update", "tenancy.tenants:configure", "tenancy.tenants:provision",
+      "tenancy.tenants:maintain", "tenancy.operations:get", "tenancy.operations:list",
+      "tenancy.roles:*", "tenancy.assignments:*", "tenancy.groups:*", "tenancy.group_members:*",
+      "tenancy.policies:apply", "tenancy.authorization:check", "tenancy.authorization:explain",
+      "tenancy.authorization:list", "tenancy.authentication:get", "tenancy.domains:get",
+      "tenancy.domains:list", "tenancy.domains:claim", "tenancy.domains:verify",
+      "tenancy.plans:get", "tenancy.plans:list", "tenancy.setting_definitions:get",
+      "tenancy.setting_definitions:list", "tenancy.feature_flags:get",
+      "tenancy.feature_flags:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",

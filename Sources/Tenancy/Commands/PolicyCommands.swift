@@ -7,6 +7,8 @@ public struct PolicyCommands: Sendable {
   public static let maximumChanges = 500
   /// Roles that inherit from one that is changed, which count like one small change.
   private static let heirsPerCost = 16
+  /// Permissions of a role as it was and as it is to be, which count like one small change.
+  private static let permissionsPerCost = 64
 
   /// What came of it.
   public struct Outcome: Sendable {
@@ -118,15 +120,20 @@ public struct PolicyCommands: Sendable {
   private func cost(of change: PolicyChange, _ policy: TenantPolicy) -> Int {
     switch change {
     case .putRole(let role, _):
-      let before = policy.role(role.id)?.role.contentBytes ?? 0
-      return WriteTerms.cost(ofBytes: role.contentBytes + before)
+      let before = policy.role(role.id)?.role
+      let entries = [role.permissions, role.denials, before?.permissions, before?.denials]
+        .reduce(0) { $0 + ($1?.count ?? 0) }
+      return WriteTerms.cost(ofBytes: role.contentBytes + (before?.contentBytes ?? 0))
+        + entries / Self.permissionsPerCost
         + RoleRules(policy).heirCount(of: role.id) / Self.heirsPerCost
     case .deleteRole, .putGroup, .deleteGroup: return 1
     case .putMember(let member, let group, _):
       return 1 + groups.costOfAdding(member, to: group, policy)
     case .deleteMember(let id):
       return 1 + groups.costOfRemoving(from: policy.groupMember(id)?.group ?? "", policy)
-    case .putAssignment(_, let role, _, _): return 1 + roles.costOfJudging(role, policy)
+    case .putAssignment(_, let role, let terms, _):
+      return WriteTerms.cost(ofBytes: terms.condition.utf8.count + terms.reason.utf8.count)
+        + roles.costOfJudging(role, policy)
     case .deleteAssignment(let id): return 1 + roles.costOfUnassigning(id, policy)
     }
   }

@@ -43,6 +43,8 @@ let package = Package(
       ]),
     .library(name: "CTenancyProtobufC", targets: ["CTenancyProtobufC"]),
     .library(name: "TenancyClient", targets: ["TenancyClient", "TenancyRPC", "TenancyWire"]),
+    // For which tenant a service's code is at work: no server, and no client.
+    .library(name: "TenancyContext", targets: ["TenancyContext"]),
     // Conditions of authorization, by themselves.
     .library(name: "TenancyConditions", targets: ["TenancyConditions"]),
     .executable(name: "tenantd", targets: ["tenantd"]),
@@ -195,8 +197,12 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "TenancyContext",
+      dependencies: ["Tenancy", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: marked),
+    .target(
       name: "TenancyClient",
-      dependencies: ["Tenancy", "TenancyRPC", "TenancyTokens", "TenancyWire"],
+      dependencies: ["Tenancy", "TenancyContext", "TenancyRPC", "TenancyTokens", "TenancyWire"],
       swiftSettings: marked),
 
     .executableTarget(
@@ -314,6 +320,15 @@ let package = Package(
         "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient",
         "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancyContextTests",
+      dependencies: [
+        "Tenancy", "TenancyContext",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(

@@ -12,6 +12,8 @@ public struct TenancyClient: Sendable {
   public let identity: IdentityClient
   /// Tokens that carry a tenant's identity; `TokenSource` keeps one that is good.
   public let tokens: TokensClient
+  /// Tenants' settings and feature flags, as they are in effect.
+  public let configurations: TenantConfigurationsClient
   /// Who did what.
   public let audit: AuditClient
   private let channel: RPCChannel
@@ -24,6 +26,7 @@ public struct TenancyClient: Sendable {
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
     tokens = TokensClient(channel)
+    configurations = TenantConfigurationsClient(channel)
     audit = AuditClient(channel)
   }
 

@@ -292,8 +292,8 @@ def test_every_command_as_workload(daemon):
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
     # Which needs no server, or a file: `test_fleet`, `test_policy_files`.
-    apart = {"audit verify", "envoy config", "token verify", "apply", "tenant import", "tenant batch-create", "policy diff"}
-    assert ctl.commands == all_commands() - apart
+    apart = {"audit verify", "envoy config", "token verify", "apply", "tenant import", "tenant batch-create"}
+    assert ctl.commands == all_commands() - apart - {"policy diff", "policy plan", "policy apply"}
     me = ctl.json("whoami")
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"
     assert me["subject"] == "spiffe://dev.tenancy.internal/tenant/acme/dev"

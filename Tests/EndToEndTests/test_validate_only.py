@@ -151,7 +151,8 @@ def requests(at, slug):
         "Authorization/DeleteGroupMember": [authz.DeleteGroupMemberRequest(name=at["joined"])],
         "Authorization/DeleteGroup": [authz.DeleteGroupRequest(name=f"{at['active']}/groups/g1", force=True)],
         "Authorization/ApplyPolicy": [authz.ApplyPolicyRequest(parent=at["active"], changes=[
-            authz.PolicyChange(put_role=authz.Role(name="writer")), authz.PolicyChange(delete_assignment=at["given"]),
+            authz.PolicyChange(put_role=authz.Role(name="author")),
+            authz.PolicyChange(put_assignment=authz.RoleAssignment(subject="user:new", role="author")),
             authz.PolicyChange(put_group_member=authz.GroupMember(group="g0", member="user:fresh"))])],
         "Authorization/DeleteRoleAssignment": [authz.DeleteRoleAssignmentRequest(name=at["given"])],
         "Tokens/SetAuthenticationSettings": [tokens.SetAuthenticationSettingsRequest(

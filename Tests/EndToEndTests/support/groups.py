@@ -17,3 +17,6 @@ def group_story(stub, tenant):
         authz.ListGroupMembersRequest(parent=tenant, member="user:al")).group_members) == [joined]
     stub.DeleteGroupMember(authz.DeleteGroupMemberRequest(name=joined.name))
     stub.DeleteGroup(authz.DeleteGroupRequest(name=group.name))
+    assert stub.ApplyPolicy(authz.ApplyPolicyRequest(parent=tenant, changes=[
+        authz.PolicyChange(put_group=authz.Group(name="eng")), authz.PolicyChange(delete_group="eng")]
+    )).changed_count == 2

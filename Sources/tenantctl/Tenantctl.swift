@@ -26,7 +26,8 @@ import Tenancy
     version: "tenantctl \(Version.text)",
     subcommands: [
       TenantGroup.self, ApplyCommand.self, RoleGroup.self, SubjectGroupGroup.self, AuditGroup.self,
-      CheckCommand.self, ExplainCommand.self, AccessGroup.self, ResolveCommand.self,
+      CheckCommand.self, ExplainCommand.self, AccessGroup.self, DecisionGroup.self,
+      ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
       TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, DomainGroup.self,
       ConfigGroup.self, SettingGroup.self, PlanGroup.self, FlagGroup.self, ClusterGroup.self,

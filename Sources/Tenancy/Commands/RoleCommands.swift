@@ -9,17 +9,22 @@ public struct RoleCommands: Sendable {
   private let actor: String
   let tenant: TenantID
   private let judge: WriteJudge
+  /// Where changes are tried; nil: they are done.
+  let trial: PolicyTrial?
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
   private let power: Power
 
   /// Whether the caller holds a permission, asked of one after the other on one state.
   public typealias Power = @Sendable (ControlState) -> (Permission) -> Bool
 
-  /// - Parameter judge: whether the caller may still when it is done.
+  /// - Parameters:
+  ///   - judge: whether the caller may still when it is done.
+  ///   - trial: nil: changes are done. Else they are tried there, and whether the caller may is not asked.
   public init(
     _ plane: ControlPlane, actor: String, tenant: TenantID, judge: WriteJudge,
-    power: @escaping Power
+    trial: PolicyTrial? = nil, power: @escaping Power
   ) {
+    self.trial = trial
     self.plane = plane
     self.actor = actor
     self.tenant = tenant
@@ -108,7 +113,12 @@ public struct RoleCommands: Sendable {
   private func deleteSome(
     of id: String, _ etag: String, _ force: Bool
   ) async throws(TenancyError) -> String? {
-    let held = plane.state.find(tenant)?.policy.assignmentCount(ofRole: id) ?? 0
+    let held = plane.trialState(trial, tenant)?.policy.assignmentCount(ofRole: id) ?? 0
+    if trial != nil, held > PolicyTrial.maximumDeletions {
+      throw TenancyError(
+        .failedPrecondition, .roleInUse,
+        "the role is assigned \(held) times: more than can be tried")
+    }
     let changes = min(force ? held : 0, Self.maximumDeletions)
     return try await write("roles.delete", .revoking, rewriting: id, changes: changes) {
       (record, transaction) throws(TenancyError) -> String? in
@@ -182,6 +192,9 @@ public struct RoleCommands: Sendable {
     changes: Int = 0,
     _ body: @escaping @Sendable (TenantRecord, inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
+    if let trial {
+      return try trial.write(tenant, plane.budgets, judge.terms(priority), body)
+    }
     let role = id.flatMap { plane.state.find(tenant)?.policy.role($0)?.role }
     let terms = judge.terms(priority, rewriting: role?.contentBytes ?? 0, changes: changes)
     return try await plane.write(actor: actor, action: action, terms: terms) {

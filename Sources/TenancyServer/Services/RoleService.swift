@@ -198,7 +198,7 @@ struct RoleService: Sendable {
     return V1.RoleAssignment(made, tenant: record.idText)
   }
 
-  private static func terms(
+  static func terms(
     of sent: V1.RoleAssignment
   ) throws(TenancyError) -> RoleAssignment.Terms {
     var scope: ResourceScope?

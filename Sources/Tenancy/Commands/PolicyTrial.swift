@@ -3,35 +3,45 @@ import Synchronization
 /// A state of its own to try changes of one tenant's policy on: they are judged as they would be, and kept nowhere. It
 /// shares all with the state that it began as, but for what is changed.
 public final class PolicyTrial: Sendable {
-  /// Assignments that go with a role in one trial.
-  static let maximumDeletions = 1_000
+  /// Roles and assignments that are changed in one trial.
+  static let maximumChanges = 2_000
 
-  private let state: Mutex<ControlState>
+  private struct Tried {
+    var state: ControlState
+    var changes = 0
+  }
+
+  private let tried: Mutex<Tried>
   private let now: Timestamp
 
   /// - Parameter now: when the changes would be made.
   public init(_ state: ControlState, at now: Timestamp) {
-    self.state = Mutex(state)
+    tried = Mutex(Tried(state: state))
     self.now = now
   }
 
   /// A tenant as it would be.
-  public func find(_ tenant: TenantID) -> TenantRecord? { state.withLock { $0.find(tenant) } }
+  public func find(_ tenant: TenantID) -> TenantRecord? { tried.withLock { $0.state.find(tenant) } }
 
   func write<Result>(
     _ tenant: TenantID, _ budgets: TenantBudgets, _ terms: WriteTerms,
     _ body: (TenantRecord, inout Transaction) throws(TenancyError) -> Result
   ) throws(TenancyError) -> Result {
-    var after = state.withLock(\.self)
-    var transaction = Transaction(state: after, now: now)
-    guard let record = after.find(tenant), !record.tenant.state.isGone else {
+    var after = tried.withLock(\.self)
+    var transaction = Transaction(state: after.state, now: now)
+    guard let record = after.state.find(tenant), !record.tenant.state.isGone else {
       throw .tenantNotFound
     }
     let result = try body(record, &transaction)
     try budgets.judgeGrowth(of: transaction, terms)
-    after.apply(transaction.changes, revision: after.revision + 1)
+    after.changes += transaction.changes.count
+    guard after.changes <= Self.maximumChanges else {
+      throw .invalid(
+        "changes", "at most \(Self.maximumChanges) roles and assignments are changed for trial")
+    }
+    after.state.apply(transaction.changes, revision: after.state.revision + 1)
     let changed = after
-    state.withLock { $0 = changed }
+    tried.withLock { $0 = changed }
     return result
   }
 }

@@ -114,11 +114,6 @@ public struct RoleCommands: Sendable {
     of id: String, _ etag: String, _ force: Bool
   ) async throws(TenancyError) -> String? {
     let held = plane.trialState(trial, tenant)?.policy.assignmentCount(ofRole: id) ?? 0
-    if trial != nil, held > PolicyTrial.maximumDeletions {
-      throw TenancyError(
-        .failedPrecondition, .roleInUse,
-        "the role is assigned \(held) times: more than can be tried")
-    }
     let changes = min(force ? held : 0, Self.maximumDeletions)
     return try await write("roles.delete", .revoking, rewriting: id, changes: changes) {
       (record, transaction) throws(TenancyError) -> String? in

@@ -41,7 +41,7 @@ public actor AuthZENPoint {
     self.terms = terms
     judge = terms.tokens.map { TokenJudge($0, terms.rules, clock: SteadyTime.nanoseconds) }
     reader = SnapshotReader(plane)
-    recorder = Recorder(terms.decisions?.makeShard(), .authZEN)
+    recorder = Recorder(terms.decisions?.shared, .authZEN)
     swept = plane.now
   }
 

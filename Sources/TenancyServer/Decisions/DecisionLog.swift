@@ -9,6 +9,8 @@ public final class DecisionLog: Sendable {
   let node: String
   /// Since when there is one.
   let start: Timestamp
+  /// Of requests that no event loop answers.
+  let shared: DecisionShard
   private let shards = Mutex<[DecisionShard]>([])
 
   /// - Parameters:
@@ -16,15 +18,18 @@ public final class DecisionLog: Sendable {
   ///   - node: what this node is called.
   public init(_ terms: DecisionTerms, start: Timestamp, node: String) {
     pace = DecisionPace(terms, first: start.milliseconds &* 1_000)
+    shared = DecisionShard(pace)
     self.node = node
     self.start = start
+    shards.withLock { $0.append(shared) }
+    pace.addShard()
   }
 
   // MARK: Recording
 
   /// For one event loop.
   func makeShard() -> DecisionShard {
-    let shard = DecisionShard(pace)
+    let shard = DecisionShard(pace, beside: shared)
     shards.withLock { $0.append(shard) }
     pace.addShard()
     return shard

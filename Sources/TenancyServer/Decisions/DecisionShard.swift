@@ -5,12 +5,15 @@ import Tenancy
 /// own.
 final class DecisionShard: Sendable {
   private let log: DecisionPace
+  /// One that no event loop looks after.
+  private let other: DecisionShard?
   /// Allowed decisions until the next that is recorded. One loop counts: where several threads do, some are not.
   private let untilSample: Atomic<Int>
   private let state = Mutex(DecisionRings())
 
-  init(_ log: DecisionPace) {
+  init(_ log: DecisionPace, beside other: DecisionShard? = nil) {
     self.log = log
+    self.other = other
     untilSample = Atomic(log.nextSample())
   }
 
@@ -59,6 +62,7 @@ final class DecisionShard: Sendable {
 
   /// Forgets some of what is too old, or of tenants that are gone.
   func sweep(_ snapshot: Snapshot, at now: Timestamp) {
+    other?.sweep(snapshot, at: now)
     let oldest = log.oldest(at: now)
     state.withLock { rings in
       rings.sweep(before: oldest) { snapshot.state.find($0)?.tenant.state.isGone ?? true }

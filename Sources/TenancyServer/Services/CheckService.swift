@@ -14,7 +14,7 @@ struct CheckService: Sendable {
   private let elsewhere: DecisionShard?
 
   /// - Parameter decisions: nil: none are recorded.
-  init(decisions: DecisionLog? = nil) { elsewhere = decisions?.makeShard() }
+  init(decisions: DecisionLog? = nil) { elsewhere = decisions?.shared }
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization

@@ -2081,7 +2081,7 @@ extension V1 {
   public struct PolicyChange: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Creates the role, or gives it all that is told, if it is there. `name` is its id, or its name in the tenant.
     public var putRole: V1.Role?
-    /// The id or the name of a role, which goes with its assignments: 1,000 at most.
+    /// The id or the name of a role, which goes with its assignments.
     public var deleteRole: String
     /// As CreateRoleAssignment does.
     public var createAssignment: V1.RoleAssignment?
@@ -2143,7 +2143,7 @@ extension V1 {
   public struct SimulateRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenant`, field 1.
     public var tenant: String
-    /// In order. At most 32.
+    /// In order. At most 32, of 2,000 roles and assignments.
     public var changes: [V1.PolicyChange]
     /// Asked as of now. At most 1,000.
     public var queries: [V1.BatchCheckItem]

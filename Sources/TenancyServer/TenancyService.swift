@@ -25,13 +25,14 @@ public struct TenancyService: Sendable {
   ///   - listener: by whom certificates that imported authorities sign have to be taken.
   ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   ///   - usage: what is counted and measured of tenants.
+  ///   - decisions: nil: what policies answer is not recorded.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, limits: RateLimitTerms? = nil,
     domains: DomainTerms? = nil, vault: SecretVault? = nil, trustDomain: String? = nil,
     approvals: TransitionApprovals = .none, listener: TLSContext? = nil,
     platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles,
-    usage: UsageTerms = UsageTerms()
+    usage: UsageTerms = UsageTerms(), decisions: DecisionLog? = nil
   ) {
     let gate = Gate(plane: plane)
     let resolver = Resolver(rules)
@@ -47,8 +48,9 @@ public struct TenancyService: Sendable {
       OperationService(provisioner: provisioner).methods(gate),
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
-      CheckService().methods(gate), ExplainService().methods(gate),
-      PolicyListService().methods(gate),
+      CheckService(decisions: decisions).methods(gate), ExplainService().methods(gate),
+      PolicyListService().methods(gate), DecisionService(log: decisions).methods(gate),
+      SimulateService(policies: PolicyService(plane: plane), log: decisions).methods(gate),
       RoleService(plane: plane).methods(gate), GroupService(plane: plane).methods(gate),
       PolicyService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
@@ -116,10 +118,17 @@ public final class ServiceLoop {
   /// Nil: HTTP requests are not judged.
   let forwarded: ForwardedLoop?
 
-  init(_ plane: ControlPlane, _ tokens: TokenJudge?, _ forwarded: ForwardedLoop? = nil) {
+  /// Nil: what policies answer is not recorded.
+  let decisions: DecisionShard?
+
+  init(
+    _ plane: ControlPlane, _ tokens: TokenJudge?, _ forwarded: ForwardedLoop? = nil,
+    _ decisions: DecisionShard? = nil
+  ) {
     reader = SnapshotReader(plane)
     self.tokens = tokens
     self.forwarded = forwarded
+    self.decisions = decisions
   }
 
   /// What observers are told of the call that is answered, beside its status.
@@ -153,16 +162,18 @@ public struct TenancyDelegate: ServerDelegate {
   /// - Parameters:
   ///   - tokens: nil: tokens are not taken.
   ///   - envoy: nil: HTTP requests are not judged.
+  ///   - decisions: nil: what policies answer is not recorded.
   public init(
     plane: ControlPlane, rules: IdentityRules, tokens: TokenTerms? = nil,
-    envoy: EnvoyTerms? = nil, logger: Logger, observer: (any ServerObserver)? = nil
+    envoy: EnvoyTerms? = nil, decisions: DecisionLog? = nil, logger: Logger,
+    observer: (any ServerObserver)? = nil
   ) {
     let makeLoop: @Sendable (ControlPlane) -> ServiceLoop = { plane in
       let judge = tokens.map { TokenJudge($0, rules, clock: SteadyTime.nanoseconds) }
       let forwarded = envoy.map {
         ForwardedLoop($0, rules, tokens: tokens, judge, clock: SteadyTime.nanoseconds)
       }
-      return ServiceLoop(plane, judge, forwarded)
+      return ServiceLoop(plane, judge, forwarded, decisions?.makeShard())
     }
     self.init(plane: plane, makeLoop: makeLoop, logger: logger, observer: observer) {
       connection in
@@ -189,7 +200,8 @@ public struct TenancyDelegate: ServerDelegate {
 
   public func maintain(_ loop: ServiceLoop) {
     // Looking is enough: an idle loop would keep every record of an old revision alive.
-    _ = loop.snapshot
+    let snapshot = loop.snapshot
+    loop.decisions?.sweep(snapshot, at: plane.now)
     loop.tokens?.sweep(at: plane.now)
     loop.forwarded?.sweep(at: plane.now)
   }

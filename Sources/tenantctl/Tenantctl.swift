@@ -28,7 +28,7 @@ import Tenancy
     version: "tenantctl \(Version.text)",
     subcommands: [
       TenantGroup.self, ApplyCommand.self, RoleGroup.self, SubjectGroupGroup.self, PolicyGroup.self,
-      AuditGroup.self, CheckCommand.self, ExplainCommand.self, AccessGroup.self,
+      AuditGroup.self, CheckCommand.self, ExplainCommand.self, AccessGroup.self, DecisionGroup.self,
       ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
       TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, DomainGroup.self,

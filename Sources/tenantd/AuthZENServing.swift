@@ -15,12 +15,13 @@ struct AuthZENServing: Sendable {
   /// - Returns: nil: the configuration does not ask for it.
   init?(
     _ configuration: Configuration, _ plane: ControlPlane, _ counters: TenantCallCounters,
-    makeTLS: () throws -> TLSContext?
+    _ decisions: DecisionLog, makeTLS: () throws -> TLSContext?
   ) throws {
     guard let settings = configuration.http?.authZEN else { return nil }
     var terms = AuthZENPoint.Terms(rules: configuration.identity)
     terms.tokens = configuration.tokens
     terms.counters = counters
+    terms.decisions = decisions
     terms.base = settings.url
     point = AuthZENPoint(plane: plane, terms)
     listen = settings.listen

@@ -37,6 +37,7 @@ struct Configuration: Sendable {
   var limits = ServerLimits()
   var quotas = TenantQuotas()
   var usage = UsageSettings()
+  var decisions = DecisionTerms()
   var lifecycle = LifecycleSettings()
   var logRetention = LogRetention()
   var audit = AuditSettings()
@@ -107,6 +108,7 @@ extension Configuration {
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     usage = try root.section("usage") { try UsageSettings(&$0) } ?? UsageSettings()
+    decisions = try root.section("decisions") { try DecisionTerms(&$0) } ?? DecisionTerms()
     lifecycle = try root.section("lifecycle") { try LifecycleSettings(&$0) } ?? LifecycleSettings()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
     let directory = dataDirectory

@@ -116,6 +116,8 @@ struct Daemon {
     let approving = try configuration.lifecycle.approving(reloads, logger)
     let observation = try Observation(configuration, reloads, logger)
     let meter = DataMeter(provisioner, terms: configuration.usage.meter)
+    let decisions = DecisionLog(
+      configuration.decisions, start: plane.now, node: terms.holder)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, limits: limits,
@@ -124,10 +126,11 @@ struct Daemon {
       approvals: approving.approvals,
       listener: tls,
       platformRoles: configuration.identity.platformRoles,
-      usage: UsageTerms(counters: observation.counters, meter: meter, node: terms.holder))
+      usage: UsageTerms(counters: observation.counters, meter: meter, node: terms.holder),
+      decisions: decisions)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let server = try await makeServer(
-      plane, try Self.described(service, health), tls, uncertifiedTLS, envoy,
+      plane, try Self.described(service, health), tls, uncertifiedTLS, envoy, decisions,
       observation.observer)
     opened.server = server
     var workloadAPI: WorkloadAPI?
@@ -135,7 +138,7 @@ struct Daemon {
       workloadAPI = try await WorkloadAPI(settings, plane, secrets?.vault, logger)
     }
     opened.workloadServer = workloadAPI?.server
-    let authZEN = try AuthZENServing(configuration, plane, observation.counters) {
+    let authZEN = try AuthZENServing(configuration, plane, observation.counters, decisions) {
       try makeTLS(plane, .optional, for: [])
     }
     let monitor = try await Monitor.start(
@@ -377,7 +380,7 @@ struct Daemon {
 
   private func makeServer(
     _ plane: ControlPlane, _ methods: [TenancyMethod], _ tls: TLSContext?,
-    _ uncertifiedTLS: TLSContext?, _ envoy: EnvoyTerms?,
+    _ uncertifiedTLS: TLSContext?, _ envoy: EnvoyTerms?, _ decisions: DecisionLog,
     _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity
@@ -389,7 +392,7 @@ struct Daemon {
     return try await Server(
       server, methods: methods,
       delegate: TenancyDelegate(
-        plane: plane, rules: identity, tokens: configuration.tokens, envoy: envoy, logger: logger,
-        observer: observer))
+        plane: plane, rules: identity, tokens: configuration.tokens, envoy: envoy,
+        decisions: decisions, logger: logger, observer: observer))
   }
 }

@@ -37,7 +37,7 @@ def test_all_of_it_or_nothing(operator, home):
     assert again.changed_count == 0 and again.basis == made.basis
     error = failure(
         "INVALID_ARGUMENT", apply, operator, home, role("other", "a:b"), role("reader", "a:b", "nonsense"))
-    assert error.fields == ["changes[1].permissions[1]"] and error.metadata["field"] == "changes[1]"
+    assert error.fields == ["changes[1].put_role.permissions[1]"] and error.metadata["field"] == "changes[1]"
     assert not operator.check(home.name, "user:al", "a:b").allowed
     for refused, field in [
             (change(), "changes[0]"), (change(delete_role=""), "changes[0].delete_role"),

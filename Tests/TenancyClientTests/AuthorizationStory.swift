@@ -165,6 +165,17 @@ enum AuthorizationStory {
     let what = try await authorization.listResources(
       V1.ListResourcesRequest(tenant: tenant, subject: "user:alice", permission: "reports:print"))
     #expect(what.resources.map(\.resource) == ["reports"])
+    let decisions = try await authorization.listDecisions(V1.ListDecisionsRequest(tenant: tenant))
+    let replayed = try await authorization.replayDecisions(
+      V1.ReplayDecisionsRequest(tenant: tenant))
+    #expect(replayed.replayed == Int32(decisions.decisions.count))
+    #expect(replayed.differences.isEmpty)
+    let simulated = try await authorization.simulate(
+      V1.SimulateRequest(
+        tenant: tenant, changes: [V1.PolicyChange(change: .deleteRole("engineer"))],
+        queries: [V1.BatchCheckItem(subject: "user:alice", permission: "reports:print")]))
+    #expect(simulated.differences.map(\.before?.allowed) == [true])
+    #expect(simulated.differences.map(\.after?.allowed) == [false])
   }
 
   private static func ends(

@@ -150,6 +150,15 @@ struct TenantCall {
         try await $0.authorization.listResources(
           V1.ListResourcesRequest(tenant: $1, subject: "user:alice", permission: "equipment:read"))
       },
+      TenantCall(API.listDecisions.identity) {
+        try await $0.authorization.listDecisions(V1.ListDecisionsRequest(tenant: $1))
+      },
+      TenantCall(API.replayDecisions.identity) {
+        try await $0.authorization.replayDecisions(V1.ReplayDecisionsRequest(tenant: $1))
+      },
+      TenantCall(API.simulate.identity) {
+        try await $0.authorization.simulate(V1.SimulateRequest(tenant: $1))
+      },
     ]
   }
 

@@ -199,6 +199,12 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "Authorization/ListResources", "tenancy.authorization:list", "tenant", names: true, readers),
     AdmissionRow(
+      "Authorization/ListDecisions", "tenancy.decisions:list", "tenant", names: true, auditors),
+    AdmissionRow(
+      "Authorization/ReplayDecisions", "tenancy.decisions:replay", "tenant", names: true, auditors),
+    AdmissionRow(
+      "Authorization/Simulate", "tenancy.decisions:simulate", "tenant", names: true, auditors),
+    AdmissionRow(
       "Authorization/CreateRole", "tenancy.roles:create", "tenant", names: true, changers),
     AdmissionRow("Authorization/GetRole", "tenancy.roles:get", "tenant", names: true, readers),
     AdmissionRow(

@@ -97,7 +97,7 @@ struct PolicyCommandsTests {
       Self.role("bad", ["docs:read", "no permission"]), Self.assign("bob", "reader"),
     ])
     #expect(error?.category == .invalidArgument)
-    #expect(error?.violations.map(\.field) == ["changes[2].permissions[1]"])
+    #expect(error?.violations.map(\.field) == ["changes[2].put_role.permissions[1]"])
     #expect(error?.metadata["field"] == "changes[2]")
     #expect(test.plane.state.revision == before && policy.role("reader") == nil)
     let missing = await refusalOf([Self.assign("ann", "nobody")])
@@ -128,7 +128,7 @@ struct PolicyCommandsTests {
     ])
     for (refused, reason) in [
       (PolicyChange.deleteRole(id: "reader"), TenancyError.Reason.roleInUse),
-      (.deleteRole(id: "writer"), .roleInUse), (.deleteGroup(id: "staff"), .groupInUse),
+      (.deleteGroup(id: "staff"), .groupInUse),
       (.deleteRole(id: "tenant-admin"), .roleBuiltIn), (.deleteGroup(id: "none"), .groupNotFound),
     ] {
       #expect(await refusalOf([refused])?.reason == reason)
@@ -138,6 +138,10 @@ struct PolicyCommandsTests {
     var members = policy.groupMembers(of: "staff")
     let joined = members.next(&budget)
     let (assignment, member) = (try #require(given), try #require(joined))
+    // With its assignments.
+    try await apply([Self.role("lone"), Self.assign("bob", "lone")])
+    try await apply([.deleteRole(id: "lone")])
+    #expect(held("bob").isEmpty && policy.role("lone") == nil)
     try await apply([
       .deleteAssignment(id: assignment.id), .deleteMember(id: member.id), Self.role("writer"),
       .deleteRole(id: "reader"), .deleteRole(id: "writer"), .deleteGroup(id: "staff"),
@@ -221,7 +225,7 @@ struct PolicyCommandsTests {
   @Test func othersWorkloadsGetNothing() async throws {
     let other = "spiffe://example.org/tenant/globex/web"
     let error = await refusalOf([Self.role("reader"), Self.assign(other, "reader")])
-    #expect(error?.violations.first?.field == "changes[1].subject")
+    #expect(error?.violations.first?.field == "changes[1].put_assignment.subject")
     #expect(error?.reason == .foreignSubject)
   }
 

@@ -15,7 +15,7 @@ import Testing
   }
 
   @Test func everyMethodIsListedOnce() {
-    #expect(V1.methods.count == 119)
+    #expect(V1.methods.count == 122)
     #expect(Set(V1.methods.map(\.path)).count == V1.methods.count)
     for method in V1.methods where [.platform, .tenant].contains(method.requirement.scope) {
       #expect(method.requirement.permission.hasPrefix("tenancy."))

@@ -54,6 +54,7 @@ READERS = [
     ("PeerSettings", "init(_ settings:", {"settings": "tracing.tls"}),
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
     ("UsageSettings", "init(_ settings:", {"settings": "usage"}),
+    ("DecisionSettings", "init(_ settings:", {"settings": "decisions"}),
     ("LifecycleSettings", "init(_ settings:", {"settings": "lifecycle"}),
     ("LifecycleSettings", "Approval {\n  init(_ settings:", {"settings": "lifecycle.approval"}),
     ("PeerSettings", "init(_ settings:", {"settings": "lifecycle.approval.tls"}),
@@ -63,7 +64,7 @@ SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.
             "envoy", "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
             "workload_api", "domains", "store", "store.postgresql", "store.postgresql.tls", "nodes",
             "clusters[]", "clusters[].postgresql", "clusters[].postgresql.tls", "clusters[].shared_tables[]", "resolution",
-            "limits", "quotas", "usage", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
+            "limits", "quotas", "usage", "decisions", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
             "log", "audit", "http", "http.authzen", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",

@@ -396,6 +396,42 @@ tenancy__v1__excluded_resource__get_descriptor(void) {
   return &tenancy__v1__excluded_resource__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__decision_filter__get_descriptor(void) {
+  return &tenancy__v1__decision_filter__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__recorded_decision__get_descriptor(void) {
+  return &tenancy__v1__recorded_decision__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_decisions_request__get_descriptor(void) {
+  return &tenancy__v1__list_decisions_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_decisions_response__get_descriptor(void) {
+  return &tenancy__v1__list_decisions_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__replay_decisions_request__get_descriptor(void) {
+  return &tenancy__v1__replay_decisions_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__replay_decisions_response__get_descriptor(void) {
+  return &tenancy__v1__replay_decisions_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__decision_difference__get_descriptor(void) {
+  return &tenancy__v1__decision_difference__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__simulate_request__get_descriptor(void) {
+  return &tenancy__v1__simulate_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__simulate_response__get_descriptor(void) {
+  return &tenancy__v1__simulate_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__role__get_descriptor(void) {
   return &tenancy__v1__role__descriptor;
 }

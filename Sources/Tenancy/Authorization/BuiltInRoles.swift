@@ -7,8 +7,8 @@ public enum BuiltInRoles {
     "Manages the tenant's settings, roles, groups, assignments, tokens, keys and domains, and reads its audit trail.",
     [
       "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authentication:*",
-      "tenancy.authorization:*", "tenancy.domains:*", "tenancy.group_members:*",
-      "tenancy.groups:*", "tenancy.policies:*", "tenancy.roles:*",
+      "tenancy.authorization:*", "tenancy.decisions:*", "tenancy.domains:*",
+      "tenancy.group_members:*", "tenancy.groups:*", "tenancy.policies:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:list_history", "tenancy.tenants:resolve", "tenancy.tenants:update",
       "tenancy.token_keys:*", "tenancy.tokens:*",

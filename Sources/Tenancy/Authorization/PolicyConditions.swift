@@ -95,14 +95,15 @@ final class CompiledCondition: Sendable {
 
 /// One map of what a caller tells for conditions, made into a value of theirs when the first of them is evaluated.
 public final class AttributeMap: Sendable {
-  private let object: [String: JSONValue]
+  /// What the caller tells.
+  package let content: [String: JSONValue]
   /// Bytes of it, about.
   public let weight: Int
   private let made = Mutex<ConditionValue?>(nil)
 
   /// - Parameter weight: bytes of it, about; what making the value is taken to cost.
   public init(_ object: [String: JSONValue], weight: Int) {
-    self.object = object
+    content = object
     self.weight = weight
   }
 
@@ -110,7 +111,7 @@ public final class AttributeMap: Sendable {
     made.withLock { made in
       if let made { return made }
       budget.visit(weight / PolicyConditions.bytesPerVisit)
-      let value = ConditionValue.map(ConditionMap(object.mapValues { ConditionValue($0) }))
+      let value = ConditionValue.map(ConditionMap(content.mapValues { ConditionValue($0) }))
       made = value
       return value
     }
@@ -119,7 +120,7 @@ public final class AttributeMap: Sendable {
 
 /// What one question brings for conditions.
 public struct RequestAttributes: Sendable {
-  private let subject, resource, context: AttributeMap?
+  package let subject, resource, context: AttributeMap?
   /// Made when the first condition is evaluated.
   private var made: ConditionInput?
   /// Whether something could not be looked at, as the budget was spent: then the answer may be another one.

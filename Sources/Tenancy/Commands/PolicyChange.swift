@@ -3,7 +3,7 @@ public enum PolicyChange: Sendable {
   /// Creates the role, or makes it as this is; its version and times do not count.
   /// - Parameter etag: of the role as it is; empty: any.
   indirect case putRole(Role, etag: String = "")
-  /// Deletes a role that nobody has and no other role names.
+  /// Deletes a role that no other role names, with its assignments.
   case deleteRole(id: String)
   /// Creates the group, or makes it as this is.
   case putGroup(id: String, title: String, summary: String, etag: String = "")
@@ -18,4 +18,18 @@ public enum PolicyChange: Sendable {
     subject: String, role: String, terms: RoleAssignment.Terms, expireTime: Timestamp?)
   /// Takes it away, by the assignment's id.
   case deleteAssignment(id: String)
+
+  /// As the API's request has it.
+  var field: String {
+    switch self {
+    case .putRole: "put_role"
+    case .deleteRole: "delete_role"
+    case .putGroup: "put_group"
+    case .deleteGroup: "delete_group"
+    case .putMember: "put_group_member"
+    case .deleteMember: "delete_group_member"
+    case .putAssignment: "put_assignment"
+    case .deleteAssignment: "delete_assignment"
+    }
+  }
 }

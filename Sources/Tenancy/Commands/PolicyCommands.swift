@@ -53,11 +53,36 @@ public struct PolicyCommands: Sendable {
     }
   }
 
+  /// Makes the changes on a state of one's own, judged as `apply` judges them, and keeps
+  /// nothing.
+  /// - Returns: the tenant as it would be.
+  /// - Throws: as `apply`.
+  public func tried(
+    _ changes: [PolicyChange], on state: ControlState, at now: Timestamp
+  ) throws(TenancyError) -> TenantRecord {
+    guard changes.count <= Self.maximumChanges else { throw Self.tooMany }
+    var transaction = Transaction(state: state, now: now)
+    var working = state
+    _ = try make(changes, &transaction, on: &working)
+    try plane.budgets.judgeGrowth(of: transaction, roles.terms)
+    guard let record = working.find(tenant), !record.tenant.state.isGone else {
+      throw .tenantNotFound
+    }
+    return record
+  }
+
   private func make(
     _ changes: [PolicyChange], _ transaction: inout Transaction
   ) throws(TenancyError) -> Outcome {
+    var working = transaction.state
+    return try make(changes, &transaction, on: &working)
+  }
+
+  private func make(
+    _ changes: [PolicyChange], _ transaction: inout Transaction, on working: inout ControlState
+  ) throws(TenancyError) -> Outcome {
     let revision = transaction.state.revision
-    var (working, cost, changed) = (transaction.state, 0, 0)
+    var (cost, changed) = (0, 0)
     for (at, change) in changes.enumerated() {
       guard let record = working.find(tenant) else { throw .tenantNotFound }
       // On what is there by now: a role that this makes may be a large one to give.
@@ -67,7 +92,7 @@ public struct PolicyCommands: Sendable {
       do throws(TenancyError) {
         try make(change, record, &step)
       } catch {
-        throw error.within("changes[\(at)]")
+        throw error.within("changes[\(at)]", change.field)
       }
       if !step.changes.isEmpty {
         changed += 1
@@ -126,7 +151,8 @@ public struct PolicyCommands: Sendable {
       return WriteTerms.cost(ofBytes: role.contentBytes + (before?.contentBytes ?? 0))
         + entries / Self.permissionsPerCost
         + RoleRules(policy).heirCount(of: role.id) / Self.heirsPerCost
-    case .deleteRole, .putGroup, .deleteGroup: return 1
+    case .deleteRole(let id): return 1 + policy.assignmentCount(ofRole: id)
+    case .putGroup, .deleteGroup: return 1
     case .putMember(let member, let group, _):
       return 1 + groups.costOfAdding(member, to: group, policy)
     case .deleteMember(let id):
@@ -151,13 +177,16 @@ public struct PolicyCommands: Sendable {
 
 extension TenancyError {
   /// The same about a part of a request.
-  /// - Parameter field: of the part.
-  fileprivate func within(_ field: String) -> TenancyError {
+  /// - Parameters:
+  ///   - field: of the part.
+  ///   - kind: which of its fields it has.
+  fileprivate func within(_ field: String, _ kind: String) -> TenancyError {
     let inner = violations.map { violation in
       // Of the part itself, whatever its own request calls it.
       let path = violation.field.split(separator: ".", maxSplits: 1).dropFirst().first ?? ""
       return FieldViolation(
-        field: path.isEmpty ? field : "\(field).\(path)", description: violation.description)
+        field: "\(field).\(kind)\(path.isEmpty ? "" : ".\(path)")",
+        description: violation.description)
     }
     var metadata = metadata
     metadata["field"] = field

@@ -162,13 +162,15 @@ public struct RoleCommands: Sendable {
     return role
   }
 
-  /// Deletes a role that nobody has.
+  /// Deletes a role with all of its assignments, however many.
   func delete(
     _ id: String, _ policy: TenantPolicy, _ transaction: inout Transaction
   ) throws(TenancyError) {
     _ = try judgeDeletion(of: id, "", policy, transaction)
-    let count = policy.assignmentCount(ofRole: id)
-    guard count == 0 else { throw Self.assigned(count) }
+    var (held, budget) = (policy.assignments(ofRole: id), WorkBudget.uncapped)
+    while let assignment = held.next(&budget) {
+      transaction.emit(.deleteAssignment(tenant, id: assignment.id), about: tenant)
+    }
     transaction.emit(.deleteRole(tenant, id: id), about: tenant)
   }
 
@@ -187,6 +189,9 @@ public struct RoleCommands: Sendable {
   public static func notFound(_ id: String) -> TenancyError {
     TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
   }
+
+  /// How its changes wait.
+  var terms: WriteTerms { judge.terms() }
 
   // MARK: Rules
 

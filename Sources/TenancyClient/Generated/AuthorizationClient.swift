@@ -71,6 +71,30 @@ public struct AuthorizationClient: Sendable {
     try await channel.unary(V1.Authorization.listResources.method, request, options: options)
   }
 
+  /// Decisions that this node has recorded: denials of Check, BatchCheck and AuthZEN, and samples of what they allowed
+  /// (the article DecisionLog). Oldest first. A page may be shorter than asked for, and yet not the last.
+  public nonisolated(nonsending) func listDecisions(
+    _ request: V1.ListDecisionsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListDecisionsResponse {
+    try await channel.unary(V1.Authorization.listDecisions.method, request, options: options)
+  }
+
+  /// Asks the policy, as it is now, what recorded decisions were asked, each at its own time, and tells those that are
+  /// answered otherwise. A page may tell none, and yet not be the last.
+  public nonisolated(nonsending) func replayDecisions(
+    _ request: V1.ReplayDecisionsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ReplayDecisionsResponse {
+    try await channel.unary(V1.Authorization.replayDecisions.method, request, options: options)
+  }
+
+  /// What would be answered otherwise if the policy were changed: asks the policy as it is and as it would be, and changes
+  /// nothing. Each change is judged as the call that makes it, after those before it: what would refuse that refuses this.
+  public nonisolated(nonsending) func simulate(
+    _ request: V1.SimulateRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.SimulateResponse {
+    try await channel.unary(V1.Authorization.simulate.method, request, options: options)
+  }
+
   /// Calls `CreateRole`.
   public nonisolated(nonsending) func createRole(
     _ request: V1.CreateRoleRequest, options: RPCCallOptions = RPCCallOptions()

@@ -19,7 +19,7 @@ struct AuthZENDecision: Sendable, Equatable {
   /// - Throws: INVALID_ARGUMENT where `question` is none.
   static func decide(
     _ question: AuthZENQuestion, _ access: Access, _ record: TenantRecord,
-    _ budget: inout WorkBudget
+    _ budget: inout WorkBudget, _ recorder: Recorder = .none
   ) throws(TenancyError) -> AuthZENDecision {
     let revision = access.snapshot.state.revision
     let permission = question.permission.utf8Span.span.bytes
@@ -30,6 +30,9 @@ struct AuthZENDecision: Sendable, Equatable {
     case .active: break
     case .deleted, .purging, .purged: throw .tenantNotFound
     case .pending, .provisioning, .suspended, .maintenance, .provisionFailed:
+      recorder.note(
+        nil, record, question.subject.utf8Span.span.bytes, permission,
+        question.resource.utf8Span.span.bytes, question.attributes, access)
       return AuthZENDecision(isAllowed: false, reason: .tenantInactive, revision: revision)
     }
     guard question.resource.isEmpty || ResourceScope.isPath(question.resource.utf8Span.span.bytes)
@@ -40,6 +43,9 @@ struct AuthZENDecision: Sendable, Equatable {
         subject: question.subject.utf8Span.span.bytes, permission: permission, colon: colon,
         resource: question.resource.utf8Span.span.bytes, now: access.now), &attributes, &budget)
     if attributes.isCutShort { throw CheckService.tooMuchOfOne }
+    recorder.note(
+      decision, record, question.subject.utf8Span.span.bytes, permission,
+      question.resource.utf8Span.span.bytes, attributes, access)
     return switch decision {
     case .allowed(let role):
       AuthZENDecision(

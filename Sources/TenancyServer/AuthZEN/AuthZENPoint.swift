@@ -16,6 +16,8 @@ public actor AuthZENPoint {
     public var tokens: TokenTerms?
     /// Nil: calls are not counted.
     public var counters: TenantCallCounters?
+    /// Nil: nothing is recorded of what is answered.
+    public var decisions: DecisionLog?
     /// `https` and a server's name: what metadata says of where it is; nil: there is none.
     public var base: String?
 
@@ -28,6 +30,7 @@ public actor AuthZENPoint {
   private let judge: TokenJudge?
   private let reader: SnapshotReader
   private let shares = AuthZENShares()
+  private let recorder: Recorder
   /// What has become of requests.
   public nonisolated let tally = AuthZENTally()
   private var swept: Timestamp
@@ -38,6 +41,7 @@ public actor AuthZENPoint {
     self.terms = terms
     judge = terms.tokens.map { TokenJudge($0, terms.rules, clock: SteadyTime.nanoseconds) }
     reader = SnapshotReader(plane)
+    recorder = Recorder(terms.decisions?.shared, .authZEN)
     swept = plane.now
   }
 
@@ -225,7 +229,8 @@ public actor AuthZENPoint {
     var text = ""
     switch request {
     case .one(let question):
-      let decision = try AuthZENDecision.decide(question, access, tenant, &budget)
+      let decision = try AuthZENDecision.decide(
+        question, access, tenant, &budget, recorder)
       decision.write(to: &text)
       tally.note(allowed: decision.isAllowed ? 1 : 0, denied: decision.isAllowed ? 0 : 1)
     case .several(let questions, let semantic):
@@ -250,7 +255,8 @@ public actor AuthZENPoint {
     _ budget: inout WorkBudget, _ text: inout String
   ) throws(TenancyError) -> Bool {
     do throws(TenancyError) {
-      let decision = try AuthZENDecision.decide(question.get(), access, tenant, &budget)
+      let decision = try AuthZENDecision.decide(
+        question.get(), access, tenant, &budget, recorder)
       decision.write(to: &text)
       return decision.isAllowed
     } catch {

@@ -42,7 +42,8 @@ public struct IdentityRules: Sendable {
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
       "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.authorization:explain",
-      "tenancy.authorization:list", "tenancy.roles:get", "tenancy.roles:list",
+      "tenancy.authorization:list", "tenancy.decisions:list", "tenancy.decisions:replay",
+      "tenancy.decisions:simulate", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.assignments:list", "tenancy.groups:get",
       "tenancy.groups:list", "tenancy.group_members:list", "tenancy.audit:list",
       "tenancy.audit:export",
@@ -95,8 +96,8 @@ public struct IdentityRules: Sendable {
   ])
 
   private static let everything = permissions([
-    "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
-    "tenancy.groups:*", "tenancy.group_members:*", "tenancy.policies:*",
+    "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.decisions:*", "tenancy.roles:*",
+    "tenancy.assignments:*", "tenancy.groups:*", "tenancy.group_members:*", "tenancy.policies:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",

@@ -10,23 +10,32 @@ struct CheckService: Sendable {
   /// that hold hundreds of roles which end some day, or are under conditions, can need more.
   static let maximumVisits = 100_000
 
+  /// Of calls that no event loop answers.
+  private let elsewhere: DecisionShard?
+
+  /// - Parameter decisions: nil: none are recorded.
+  init(decisions: DecisionLog? = nil) { elsewhere = decisions?.shared }
+
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
     return [
-      gate.inline(onLoop: API.check) { (access, _, request, response) throws(TenancyError) in
+      gate.inline(onLoop: API.check) { (access, loop, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
         var attributes = RequestAttributes()
         if let sent = request.attributes { attributes = try Self.attributes(sent, &budget) }
         try check(
           access, try access.requireTarget(), subject: request.subject,
           permission: request.permission, resource: request.resource, &attributes, &budget,
-          &response)
+          &response, Recorder(loop?.decisions ?? elsewhere, .check))
       },
-      gate.inline(viewing: API.batchCheck) { (access, request, response) throws(TenancyError) in
+      gate.inline(onLoop: API.batchCheck) {
+        (access, loop, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
         var common = RequestAttributes()
         if let sent = request.attributes { common = try Self.attributes(sent, &budget) }
-        try batch(access, request.items, common, &budget, &response)
+        try batch(
+          access, request.items, common, &budget, &response,
+          Recorder(loop?.decisions ?? elsewhere, .batchCheck))
       },
     ]
   }
@@ -34,7 +43,7 @@ struct CheckService: Sendable {
   func batch(
     _ access: Access, _ items: borrowing MessageListView<V1.BatchCheckItem>,
     _ common: RequestAttributes, _ budget: inout WorkBudget,
-    _ response: inout MessageBuilder<V1.BatchCheckResponse>
+    _ response: inout MessageBuilder<V1.BatchCheckResponse>, _ recorder: Recorder = .none
   ) throws(TenancyError) {
     guard (1...Self.maximumBatch).contains(items.count) else {
       throw .invalid("items", "1 to \(Self.maximumBatch) checks")
@@ -50,7 +59,7 @@ struct CheckService: Sendable {
           if let own = item.attributes { attributes = try Self.attributes(own, &budget) }
           try check(
             access, tenant, subject: item.subject, permission: item.permission,
-            resource: item.resource, &attributes, &budget, &result)
+            resource: item.resource, &attributes, &budget, &result, recorder)
         } catch {
           guard let violation = error.violations.first else { throw error }
           throw .invalid("items[\(index)].\(violation.field)", violation.description)
@@ -98,7 +107,7 @@ struct CheckService: Sendable {
     _ access: Access, _ record: TenantRecord, subject: borrowing TextView,
     permission: borrowing TextView, resource: borrowing TextView,
     _ attributes: inout RequestAttributes, _ budget: inout WorkBudget,
-    _ response: inout MessageBuilder<V1.CheckResponse>
+    _ response: inout MessageBuilder<V1.CheckResponse>, _ recorder: Recorder = .none
   ) throws(TenancyError) {
     guard (1...RoleCommands.maximumSubjectBytes).contains(subject.bytes.byteCount) else {
       throw .invalid("subject", "1 to \(RoleCommands.maximumSubjectBytes) bytes")
@@ -121,6 +130,7 @@ struct CheckService: Sendable {
         &attributes, &budget)
       // What it was too much to look at might have decided otherwise.
       if attributes.isCutShort { throw Self.tooMuchOfOne }
+      recorder.note(decision, record, subject, question, path, attributes, access)
       switch decision {
       case .allowed(let role):
         response.write(.allowed, true)
@@ -133,6 +143,7 @@ struct CheckService: Sendable {
       }
     case .deleted, .purging, .purged: throw .tenantNotFound
     case .pending, .provisioning, .suspended, .maintenance, .provisionFailed:
+      recorder.note(nil, record, subject, question, path, attributes, access)
       response.write(.reason, .tenantInactive)
     }
     response.write(.revision, access.snapshot.state.revision)

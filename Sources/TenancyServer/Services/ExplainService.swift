@@ -69,7 +69,7 @@ struct ExplainService: Sendable {
 }
 
 extension V1.DecisionStep {
-  fileprivate init(_ step: DecisionExplanation.Step, tenant: String) {
+  init(_ step: DecisionExplanation.Step, tenant: String) {
     self.init(
       assignment: V1.RoleAssignment(step.assignment, tenant: tenant), rolePath: step.path,
       permission: step.permission, denies: step.denies, outcome: V1.StepOutcome(step.outcome),

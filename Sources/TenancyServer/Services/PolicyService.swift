@@ -36,25 +36,9 @@ struct PolicyService: Sendable {
   private func apply(
     _ access: Access, _ request: V1.ApplyPolicyRequest
   ) async throws(TenancyError) -> V1.ApplyPolicyResponse {
-    let record = try access.requireTarget()
-    guard request.changes.count <= PolicyCommands.maximumChanges else {
-      throw .invalid("changes", "at most \(PolicyCommands.maximumChanges)")
-    }
-    var checks = FieldChecks()
-    var basis: UInt64?
-    try checks.value { () throws(TenancyError) in basis = try self.basis(request.basis) }
-    var changes: [PolicyChange] = []
-    for (at, sent) in request.changes.enumerated() where !checks.isFull {
-      let change = try checks.value { () throws(TenancyError) in
-        try Self.change(sent, in: record, field: "changes[\(at)]")
-      }
-      if let change { changes.append(change) }
-    }
-    try checks.finish()
-    let commands = PolicyCommands(
-      try roles.commands(access, request.validateOnly),
-      try groups.commands(access, request.validateOnly))
-    let outcome = try await commands.apply(changes, basis: basis)
+    let basis = try basis(request.basis)
+    let changes = try Self.changes(request.changes, in: try access.requireTarget())
+    let outcome = try await commands(access, request.validateOnly).apply(changes, basis: basis)
     return answer(
       changed: outcome.changed,
       revision: request.validateOnly ? plane.token.revision : outcome.revision)
@@ -72,6 +56,32 @@ struct PolicyService: Sendable {
   }
 
   // MARK: Changes
+
+  /// Of the tenant that a call is about.
+  func commands(
+    _ access: Access, _ validateOnly: Bool = false
+  ) throws(TenancyError) -> PolicyCommands {
+    PolicyCommands(
+      try roles.commands(access, validateOnly), try groups.commands(access, validateOnly))
+  }
+
+  /// - Throws: INVALID_ARGUMENT with all that is malformed.
+  static func changes(
+    _ sent: [V1.PolicyChange], in record: TenantRecord
+  ) throws(TenancyError) -> [PolicyChange] {
+    guard sent.count <= PolicyCommands.maximumChanges else {
+      throw .invalid("changes", "at most \(PolicyCommands.maximumChanges)")
+    }
+    var (changes, checks) = ([PolicyChange](), FieldChecks())
+    for (at, one) in sent.enumerated() where !checks.isFull {
+      let change = try checks.value { () throws(TenancyError) in
+        try Self.change(one, in: record, field: "changes[\(at)]")
+      }
+      if let change { changes.append(change) }
+    }
+    try checks.finish()
+    return changes
+  }
 
   private static func change(
     _ sent: V1.PolicyChange, in record: TenantRecord, field: String

@@ -151,6 +151,24 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/ListResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:list", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
+    /// Decisions that this node has recorded: denials of Check, BatchCheck and AuthZEN, and samples of what they allowed
+    /// (the article DecisionLog). Oldest first. A page may be shorter than asked for, and yet not the last.
+    public static let listDecisions = MethodSpec<V1.ListDecisionsRequest, V1.ListDecisionsResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ListDecisions", kind: .unary),
+      requirement: Requirement(permission: "tenancy.decisions:list", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
+    /// Asks the policy, as it is now, what recorded decisions were asked, each at its own time, and tells those that are
+    /// answered otherwise. A page may tell none, and yet not be the last.
+    public static let replayDecisions = MethodSpec<V1.ReplayDecisionsRequest, V1.ReplayDecisionsResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/ReplayDecisions", kind: .unary),
+      requirement: Requirement(permission: "tenancy.decisions:replay", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
+    /// What would be answered otherwise if the policy were changed: asks the policy as it is and as it would be, and changes
+    /// nothing. Each change is judged as the call that makes it, after those before it: what would refuse that refuses this.
+    public static let simulate = MethodSpec<V1.SimulateRequest, V1.SimulateResponse>(
+      RPCMethod(path: "/tenancy.v1.Authorization/Simulate", kind: .unary),
+      requirement: Requirement(permission: "tenancy.decisions:simulate", scope: .tenant, tenantField: "tenant"),
+      tenantField: { $0.pointee.tenant })
     /// `CreateRole`.
     public static let createRole = MethodSpec<V1.CreateRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/CreateRole", kind: .unary),
@@ -264,6 +282,9 @@ extension V1 {
       listPermissions.identity,
       listSubjects.identity,
       listResources.identity,
+      listDecisions.identity,
+      replayDecisions.identity,
+      simulate.identity,
       createRole.identity,
       getRole.identity,
       updateRole.identity,

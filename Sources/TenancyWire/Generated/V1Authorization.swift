@@ -91,6 +91,53 @@ extension V1 {
 }
 
 extension V1 {
+  /// `tenancy.v1.DecisionOutcome`.
+  public struct DecisionOutcome: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// Of both.
+    public static let unspecified = Self(rawValue: 0)
+    /// `DECISION_OUTCOME_ALLOWED`.
+    public static let allowed = Self(rawValue: 1)
+    /// `DECISION_OUTCOME_DENIED`.
+    public static let denied = Self(rawValue: 2)
+
+    public static let names: [Int32: String] = [
+      0: "DECISION_OUTCOME_UNSPECIFIED",
+      1: "DECISION_OUTCOME_ALLOWED",
+      2: "DECISION_OUTCOME_DENIED",
+    ]
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DecisionSource`.
+  public struct DecisionSource: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `DECISION_SOURCE_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// `DECISION_SOURCE_CHECK`.
+    public static let check = Self(rawValue: 1)
+    /// `DECISION_SOURCE_BATCH_CHECK`.
+    public static let batchCheck = Self(rawValue: 2)
+    /// `DECISION_SOURCE_AUTHZEN`.
+    public static let authzen = Self(rawValue: 3)
+
+    public static let names: [Int32: String] = [
+      0: "DECISION_SOURCE_UNSPECIFIED",
+      1: "DECISION_SOURCE_CHECK",
+      2: "DECISION_SOURCE_BATCH_CHECK",
+      3: "DECISION_SOURCE_AUTHZEN",
+    ]
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.CheckRequest`.
   public struct CheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenant`, field 1.
@@ -1481,6 +1528,705 @@ extension V1.ExcludedResource {
     if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
     if self.conditional { object["conditional"] = .bool(self.conditional) }
     if !self.role.isEmpty { object["role"] = .string(self.role) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// Which recorded decisions are asked for. All that is told has to hold.
+  public struct DecisionFilter: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As the question named it; at most 256 bytes.
+    public var subject: String
+    /// `permission`, field 2.
+    public var permission: String
+    /// `outcome`, field 3.
+    public var outcome: V1.DecisionOutcome
+    /// Made at this time or later.
+    public var startTime: GoogleProtobuf.Timestamp?
+    /// Made before this time.
+    public var endTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      subject: String = "",
+      permission: String = "",
+      outcome: V1.DecisionOutcome = V1.DecisionOutcome(rawValue: 0),
+      startTime: GoogleProtobuf.Timestamp? = nil,
+      endTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.subject = subject
+      self.permission = permission
+      self.outcome = outcome
+      self.startTime = startTime
+      self.endTime = endTime
+    }
+  }
+}
+
+extension V1.DecisionFilter {
+  public typealias CMessage = Tenancy__V1__DecisionFilter
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__decision_filter__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.subject = try WireText.string(c.pointee.subject, field: "subject")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.outcome = V1.DecisionOutcome(rawValue: Int32(truncatingIfNeeded: c.pointee.outcome.rawValue))
+    self.startTime = try WireRead.message(c.pointee.start_time, field: "start_time")
+    self.endTime = try WireRead.message(c.pointee.end_time, field: "end_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__decision_filter__init(c)
+    c.pointee.subject = arena.copy(self.subject)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.outcome = Tenancy__V1__DecisionOutcome(rawValue: .init(truncatingIfNeeded: self.outcome.rawValue))
+    c.pointee.start_time = self.startTime?.write(into: arena)
+    c.pointee.end_time = self.endTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if self.outcome.rawValue != 0 { object["outcome"] = self.outcome.json() }
+    if let value = self.startTime { object["startTime"] = value.json() }
+    if let value = self.endTime { object["endTime"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// An answer, and what it was given to.
+  public struct RecordedDecision: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Greater than that of whatever the node has recorded before.
+    public var sequence: UInt64
+    /// `time`, field 2.
+    public var time: GoogleProtobuf.Timestamp?
+    /// `subject`, field 3.
+    public var subject: String
+    /// `permission`, field 4.
+    public var permission: String
+    /// `resource`, field 5.
+    public var resource: String
+    /// Without those that are redacted.
+    public var attributes: V1.CheckAttributes?
+    /// Its revision is that of the state that answered.
+    public var answer: V1.CheckResponse?
+    /// `source`, field 8.
+    public var source: V1.DecisionSource
+    /// Names of attributes that the configuration has left out, such as `context.ip`. A replay can't be exact.
+    public var redactedAttributes: [String]
+    /// Whether attributes were left out because they were too large. A replay can't be exact.
+    public var attributesOmitted: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      sequence: UInt64 = 0,
+      time: GoogleProtobuf.Timestamp? = nil,
+      subject: String = "",
+      permission: String = "",
+      resource: String = "",
+      attributes: V1.CheckAttributes? = nil,
+      answer: V1.CheckResponse? = nil,
+      source: V1.DecisionSource = V1.DecisionSource(rawValue: 0),
+      redactedAttributes: [String] = [],
+      attributesOmitted: Bool = false
+    ) {
+      self.sequence = sequence
+      self.time = time
+      self.subject = subject
+      self.permission = permission
+      self.resource = resource
+      self.attributes = attributes
+      self.answer = answer
+      self.source = source
+      self.redactedAttributes = redactedAttributes
+      self.attributesOmitted = attributesOmitted
+    }
+  }
+}
+
+extension V1.RecordedDecision {
+  public typealias CMessage = Tenancy__V1__RecordedDecision
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__recorded_decision__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.sequence = c.pointee.sequence
+    self.time = try WireRead.message(c.pointee.time, field: "time")
+    self.subject = try WireText.string(c.pointee.subject, field: "subject")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
+    self.answer = try WireRead.message(c.pointee.answer, field: "answer")
+    self.source = V1.DecisionSource(rawValue: Int32(truncatingIfNeeded: c.pointee.source.rawValue))
+    self.redactedAttributes = try WireRead.strings(c.pointee.redacted_attributes, count: c.pointee.n_redacted_attributes, field: "redacted_attributes")
+    self.attributesOmitted = c.pointee.attributes_omitted != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__recorded_decision__init(c)
+    c.pointee.sequence = self.sequence
+    c.pointee.time = self.time?.write(into: arena)
+    c.pointee.subject = arena.copy(self.subject)
+    c.pointee.permission = arena.copy(self.permission)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.attributes = self.attributes?.write(into: arena)
+    c.pointee.answer = self.answer?.write(into: arena)
+    c.pointee.source = Tenancy__V1__DecisionSource(rawValue: .init(truncatingIfNeeded: self.source.rawValue))
+    c.pointee.n_redacted_attributes = self.redactedAttributes.count
+    c.pointee.redacted_attributes = arena.list(self.redactedAttributes) { arena.copy($0) }
+    c.pointee.attributes_omitted = self.attributesOmitted ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.sequence != 0 { object["sequence"] = WireJSON.scalar(self.sequence) }
+    if let value = self.time { object["time"] = value.json() }
+    if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.attributes { object["attributes"] = value.json() }
+    if let value = self.answer { object["answer"] = value.json() }
+    if self.source.rawValue != 0 { object["source"] = self.source.json() }
+    if !self.redactedAttributes.isEmpty { object["redactedAttributes"] = .array(self.redactedAttributes.map { .string($0) }) }
+    if self.attributesOmitted { object["attributesOmitted"] = .bool(self.attributesOmitted) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListDecisionsRequest`.
+  public struct ListDecisionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// `filter`, field 2.
+    public var filter: V1.DecisionFilter?
+    /// Only those whose `sequence` is greater.
+    public var after: UInt64
+    /// As in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 5.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      filter: V1.DecisionFilter? = nil,
+      after: UInt64 = 0,
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.tenant = tenant
+      self.filter = filter
+      self.after = after
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListDecisionsRequest {
+  public typealias CMessage = Tenancy__V1__ListDecisionsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_decisions_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.filter = try WireRead.message(c.pointee.filter, field: "filter")
+    self.after = c.pointee.after
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_decisions_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.filter = self.filter?.write(into: arena)
+    c.pointee.after = self.after
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if let value = self.filter { object["filter"] = value.json() }
+    if self.after != 0 { object["after"] = WireJSON.scalar(self.after) }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListDecisionsResponse`.
+  public struct ListDecisionsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `decisions`, field 1.
+    public var decisions: [V1.RecordedDecision]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+    /// The node that has recorded them: each has its own.
+    public var node: String
+    /// Decisions of the tenant that were to be recorded and were not, as there were too many in one second.
+    public var leftOut: UInt64
+    /// Decisions of the tenant that had to make room for newer ones.
+    public var overwritten: UInt64
+    /// What was recorded before may have been forgotten: when the node started, or last made room for other tenants.
+    public var completeSince: GoogleProtobuf.Timestamp?
+    /// At the end of the list: as `after`, this asks for what comes later.
+    public var lastSequence: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      decisions: [V1.RecordedDecision] = [],
+      nextPageToken: String = "",
+      node: String = "",
+      leftOut: UInt64 = 0,
+      overwritten: UInt64 = 0,
+      completeSince: GoogleProtobuf.Timestamp? = nil,
+      lastSequence: UInt64 = 0
+    ) {
+      self.decisions = decisions
+      self.nextPageToken = nextPageToken
+      self.node = node
+      self.leftOut = leftOut
+      self.overwritten = overwritten
+      self.completeSince = completeSince
+      self.lastSequence = lastSequence
+    }
+  }
+}
+
+extension V1.ListDecisionsResponse {
+  public typealias CMessage = Tenancy__V1__ListDecisionsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_decisions_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.decisions = try WireRead.messages(c.pointee.decisions, count: c.pointee.n_decisions, field: "decisions")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+    self.node = try WireText.string(c.pointee.node, field: "node")
+    self.leftOut = c.pointee.left_out
+    self.overwritten = c.pointee.overwritten
+    self.completeSince = try WireRead.message(c.pointee.complete_since, field: "complete_since")
+    self.lastSequence = c.pointee.last_sequence
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_decisions_response__init(c)
+    c.pointee.n_decisions = self.decisions.count
+    c.pointee.decisions = arena.list(self.decisions) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    c.pointee.node = arena.copy(self.node)
+    c.pointee.left_out = self.leftOut
+    c.pointee.overwritten = self.overwritten
+    c.pointee.complete_since = self.completeSince?.write(into: arena)
+    c.pointee.last_sequence = self.lastSequence
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.decisions.isEmpty { object["decisions"] = .array(self.decisions.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    if !self.node.isEmpty { object["node"] = .string(self.node) }
+    if self.leftOut != 0 { object["leftOut"] = WireJSON.scalar(self.leftOut) }
+    if self.overwritten != 0 { object["overwritten"] = WireJSON.scalar(self.overwritten) }
+    if let value = self.completeSince { object["completeSince"] = value.json() }
+    if self.lastSequence != 0 { object["lastSequence"] = WireJSON.scalar(self.lastSequence) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ReplayDecisionsRequest`.
+  public struct ReplayDecisionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// `filter`, field 2.
+    public var filter: V1.DecisionFilter?
+    /// Decisions that are looked at, as in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 4.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      filter: V1.DecisionFilter? = nil,
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.tenant = tenant
+      self.filter = filter
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ReplayDecisionsRequest {
+  public typealias CMessage = Tenancy__V1__ReplayDecisionsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__replay_decisions_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.filter = try WireRead.message(c.pointee.filter, field: "filter")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__replay_decisions_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.filter = self.filter?.write(into: arena)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if let value = self.filter { object["filter"] = value.json() }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ReplayDecisionsResponse`.
+  public struct ReplayDecisionsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `differences`, field 1.
+    public var differences: [V1.DecisionDifference]
+    /// Decisions that were asked again on this page.
+    public var replayed: Int32
+    /// Of those, the ones whose attributes are not all recorded: their answers may be others.
+    public var inexact: Int32
+    /// Those that would take too much to be answered.
+    public var unanswered: Int32
+    /// `next_page_token`, field 5.
+    public var nextPageToken: String
+    /// The revision of the state that answered.
+    public var revision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      differences: [V1.DecisionDifference] = [],
+      replayed: Int32 = 0,
+      inexact: Int32 = 0,
+      unanswered: Int32 = 0,
+      nextPageToken: String = "",
+      revision: UInt64 = 0
+    ) {
+      self.differences = differences
+      self.replayed = replayed
+      self.inexact = inexact
+      self.unanswered = unanswered
+      self.nextPageToken = nextPageToken
+      self.revision = revision
+    }
+  }
+}
+
+extension V1.ReplayDecisionsResponse {
+  public typealias CMessage = Tenancy__V1__ReplayDecisionsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__replay_decisions_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.differences = try WireRead.messages(c.pointee.differences, count: c.pointee.n_differences, field: "differences")
+    self.replayed = c.pointee.replayed
+    self.inexact = c.pointee.inexact
+    self.unanswered = c.pointee.unanswered
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+    self.revision = c.pointee.revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__replay_decisions_response__init(c)
+    c.pointee.n_differences = self.differences.count
+    c.pointee.differences = arena.list(self.differences) { Optional($0.write(into: arena)) }
+    c.pointee.replayed = self.replayed
+    c.pointee.inexact = self.inexact
+    c.pointee.unanswered = self.unanswered
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    c.pointee.revision = self.revision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.differences.isEmpty { object["differences"] = .array(self.differences.map { $0.json() }) }
+    if self.replayed != 0 { object["replayed"] = WireJSON.scalar(self.replayed) }
+    if self.inexact != 0 { object["inexact"] = WireJSON.scalar(self.inexact) }
+    if self.unanswered != 0 { object["unanswered"] = WireJSON.scalar(self.unanswered) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// A question that has two answers.
+  public struct DecisionDifference: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `decision`, field 1.
+    public var decision: V1.RecordedDecision?
+    /// `before`, field 2.
+    public var before: V1.CheckResponse?
+    /// `after`, field 3.
+    public var after: V1.CheckResponse?
+    /// The assignments that lead to the second, as Explain tells them; where nothing allows it any more, and the policy
+    /// before is there, those that led to the first. At most 4.
+    public var steps: [V1.DecisionStep]
+    /// Whether attributes of the decision are not recorded, so that the answers may be others.
+    public var inexact: Bool
+    /// Which of the request's queries it is, where there is no decision.
+    public var query: Int32
+
+    /// Fields that are not given have their defaults.
+    public init(
+      decision: V1.RecordedDecision? = nil,
+      before: V1.CheckResponse? = nil,
+      after: V1.CheckResponse? = nil,
+      steps: [V1.DecisionStep] = [],
+      inexact: Bool = false,
+      query: Int32 = 0
+    ) {
+      self.decision = decision
+      self.before = before
+      self.after = after
+      self.steps = steps
+      self.inexact = inexact
+      self.query = query
+    }
+  }
+}
+
+extension V1.DecisionDifference {
+  public typealias CMessage = Tenancy__V1__DecisionDifference
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__decision_difference__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.decision = try WireRead.message(c.pointee.decision, field: "decision")
+    self.before = try WireRead.message(c.pointee.before, field: "before")
+    self.after = try WireRead.message(c.pointee.after, field: "after")
+    self.steps = try WireRead.messages(c.pointee.steps, count: c.pointee.n_steps, field: "steps")
+    self.inexact = c.pointee.inexact != 0
+    self.query = c.pointee.query
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__decision_difference__init(c)
+    c.pointee.decision = self.decision?.write(into: arena)
+    c.pointee.before = self.before?.write(into: arena)
+    c.pointee.after = self.after?.write(into: arena)
+    c.pointee.n_steps = self.steps.count
+    c.pointee.steps = arena.list(self.steps) { Optional($0.write(into: arena)) }
+    c.pointee.inexact = self.inexact ? 1 : 0
+    c.pointee.query = self.query
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.decision { object["decision"] = value.json() }
+    if let value = self.before { object["before"] = value.json() }
+    if let value = self.after { object["after"] = value.json() }
+    if !self.steps.isEmpty { object["steps"] = .array(self.steps.map { $0.json() }) }
+    if self.inexact { object["inexact"] = .bool(self.inexact) }
+    if self.query != 0 { object["query"] = WireJSON.scalar(self.query) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// Either `queries` or recorded decisions, or both.
+  public struct SimulateRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: String
+    /// As ApplyPolicy makes them: one after the other, each judged. At most 500.
+    public var changes: [V1.PolicyChange]
+    /// Asked as of now. At most 1,000.
+    public var queries: [V1.BatchCheckItem]
+    /// Recorded decisions, each asked as of its own time. Absent: none. With `page_token` the queries are not asked again.
+    public var recorded: V1.DecisionFilter?
+    /// Recorded decisions that are looked at, as in ListRolesRequest.
+    public var pageSize: Int32
+    /// `page_token`, field 6.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      changes: [V1.PolicyChange] = [],
+      queries: [V1.BatchCheckItem] = [],
+      recorded: V1.DecisionFilter? = nil,
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.tenant = tenant
+      self.changes = changes
+      self.queries = queries
+      self.recorded = recorded
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.SimulateRequest {
+  public typealias CMessage = Tenancy__V1__SimulateRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__simulate_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.changes = try WireRead.messages(c.pointee.changes, count: c.pointee.n_changes, field: "changes")
+    self.queries = try WireRead.messages(c.pointee.queries, count: c.pointee.n_queries, field: "queries")
+    self.recorded = try WireRead.message(c.pointee.recorded, field: "recorded")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__simulate_request__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.n_changes = self.changes.count
+    c.pointee.changes = arena.list(self.changes) { Optional($0.write(into: arena)) }
+    c.pointee.n_queries = self.queries.count
+    c.pointee.queries = arena.list(self.queries) { Optional($0.write(into: arena)) }
+    c.pointee.recorded = self.recorded?.write(into: arena)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if !self.changes.isEmpty { object["changes"] = .array(self.changes.map { $0.json() }) }
+    if !self.queries.isEmpty { object["queries"] = .array(self.queries.map { $0.json() }) }
+    if let value = self.recorded { object["recorded"] = value.json() }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.SimulateResponse`.
+  public struct SimulateResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `differences`, field 1.
+    public var differences: [V1.DecisionDifference]
+    /// Questions that were asked both ways.
+    public var compared: Int32
+    /// Of those, the ones whose attributes are not all recorded: their answers may be others.
+    public var inexact: Int32
+    /// Those that would take too much to be answered.
+    public var unanswered: Int32
+    /// `next_page_token`, field 5.
+    public var nextPageToken: String
+    /// The revision of the state that the changes would be made to.
+    public var revision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      differences: [V1.DecisionDifference] = [],
+      compared: Int32 = 0,
+      inexact: Int32 = 0,
+      unanswered: Int32 = 0,
+      nextPageToken: String = "",
+      revision: UInt64 = 0
+    ) {
+      self.differences = differences
+      self.compared = compared
+      self.inexact = inexact
+      self.unanswered = unanswered
+      self.nextPageToken = nextPageToken
+      self.revision = revision
+    }
+  }
+}
+
+extension V1.SimulateResponse {
+  public typealias CMessage = Tenancy__V1__SimulateResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__simulate_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.differences = try WireRead.messages(c.pointee.differences, count: c.pointee.n_differences, field: "differences")
+    self.compared = c.pointee.compared
+    self.inexact = c.pointee.inexact
+    self.unanswered = c.pointee.unanswered
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+    self.revision = c.pointee.revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__simulate_response__init(c)
+    c.pointee.n_differences = self.differences.count
+    c.pointee.differences = arena.list(self.differences) { Optional($0.write(into: arena)) }
+    c.pointee.compared = self.compared
+    c.pointee.inexact = self.inexact
+    c.pointee.unanswered = self.unanswered
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    c.pointee.revision = self.revision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.differences.isEmpty { object["differences"] = .array(self.differences.map { $0.json() }) }
+    if self.compared != 0 { object["compared"] = WireJSON.scalar(self.compared) }
+    if self.inexact != 0 { object["inexact"] = WireJSON.scalar(self.inexact) }
+    if self.unanswered != 0 { object["unanswered"] = WireJSON.scalar(self.unanswered) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
     return .object(object)
   }
 }
@@ -3290,7 +4036,7 @@ extension V1 {
       /// Creates the role, or makes it as this is: what is empty here becomes empty. With an `etag`, only if it is there
       /// and has that.
       case putRole(V1.Role)
-      /// Deletes a role that nobody has and no other names.
+      /// Deletes a role that no other names, with its assignments.
       case deleteRole(String)
       /// Creates the group, or makes it as this is. With an `etag`, only if it is there and has that.
       case putGroup(V1.Group)

@@ -22,7 +22,7 @@ WORKLOAD_MAY_NOT = [
     "group create acme mine", "group update acme mine --title X", "group delete acme mine",
     "group member add acme mine user:alice", "group member remove acme 1",
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
-    "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
+    "audit list acme", "audit export acme", "decision list acme", "decision replay acme", "decision simulate acme --delete-role x", "token issue acme user:alice --unbound",
     "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
     "tenant batch-get acme", "domain claim acme a.net", "domain verify acme a.net",
     "domain get acme a.net", "domain list acme", "domain release acme a.net", "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",

@@ -58,3 +58,19 @@ def check_lists(authorization, tenant, subject, permission):
         tenant=tenant, permission=permission)).subjects] == [subject]
     assert [one.resource for one in authorization.ListResources(authz.ListResourcesRequest(
         tenant=tenant, subject=subject, permission=permission)).resources] == [permission.split(":")[0]]
+    check_decisions(authorization, tenant, subject, permission)
+
+
+def check_decisions(authorization, tenant, subject, permission):
+    """What was denied is recorded; and would be allowed, if it were."""
+    asked = permission + "-not"
+    assert not authorization.Check(authz.CheckRequest(tenant=tenant, subject=subject, permission=asked)).allowed
+    about = authz.DecisionFilter(permission=asked)
+    [found] = authorization.ListDecisions(authz.ListDecisionsRequest(tenant=tenant, filter=about)).decisions
+    assert (found.subject, found.answer.reason) == (subject, NO_GRANT)
+    again = authorization.ReplayDecisions(authz.ReplayDecisionsRequest(tenant=tenant, filter=about))
+    assert again.replayed == 1 and not again.differences
+    [other] = authorization.Simulate(authz.SimulateRequest(tenant=tenant, recorded=about, changes=[
+        authz.PolicyChange(put_role=authz.Role(name="fresh", permissions=[asked])),
+        authz.PolicyChange(put_assignment=authz.RoleAssignment(subject=subject, role="fresh"))])).differences
+    assert other.decision == found and other.after.role == "fresh"

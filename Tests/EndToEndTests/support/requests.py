@@ -64,6 +64,9 @@ ABOUT_A_TENANT = {
     "Authorization/ListSubjects": lambda name: authz.ListSubjectsRequest(tenant=name, permission="a:b"),
     "Authorization/ListResources": lambda name: authz.ListResourcesRequest(
         tenant=name, subject="user:al", permission="a:b"),
+    "Authorization/ListDecisions": lambda name: authz.ListDecisionsRequest(tenant=name),
+    "Authorization/ReplayDecisions": lambda name: authz.ReplayDecisionsRequest(tenant=name),
+    "Authorization/Simulate": lambda name: authz.SimulateRequest(tenant=name),
     "Authorization/CreateRole": _create_role,
     "Authorization/ListRoles": lambda name: authz.ListRolesRequest(parent=name),
     "Authorization/CreateRoleAssignment": _assign,

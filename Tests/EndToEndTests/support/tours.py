@@ -93,6 +93,19 @@ def access_commands(ctl, rows, check, condition):
         "docs", "docs/7/*"]
     assert ctl.json("access", "subjects", "works", "docs:read", "--resource", "7/1")["subjects"] == [
         {"subject": "user:bo", "role": "reader"}]
+    decision_commands(ctl, rows)
+
+
+def decision_commands(ctl, rows):
+    """What was answered; and what would be."""
+    [_, first, *_] = rows(ctl("decision", "list", "works", "--subject", "user:bo", "--denied"))
+    assert first[1:5] == ["user:bo", "docs:read", "-", "denied: no role of the subject grants it"]
+    line = ctl("decision", "list", "works", "--subject", "user:bo", "--denied", "--follow", "--count", "1")
+    assert json.loads(line)["subject"] == "user:bo" and line.count("\n") == 1
+    assert ctl("decision", "replay", "works", "--subject", "user:bo", "--permission", "none:none").startswith("QUESTION")
+    shown = ctl("decision", "simulate", "works", "--put-role", "writer=docs:write", "--assign", "user:bo=writer",
+                "--query", "user:bo=docs:write=7", "--subject", "nobody", code=3)
+    assert rows(shown)[1][:3] == ["query 0", "denied: no role of the subject grants it", "allowed: by the role writer"]
 
 
 def watch_commands(ctl):

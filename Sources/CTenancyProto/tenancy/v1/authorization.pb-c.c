@@ -953,6 +953,411 @@ void   tenancy__v1__excluded_resource__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__excluded_resource__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__decision_filter__init
+                     (Tenancy__V1__DecisionFilter         *message)
+{
+  static const Tenancy__V1__DecisionFilter init_value = TENANCY__V1__DECISION_FILTER__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__decision_filter__get_packed_size
+                     (const Tenancy__V1__DecisionFilter *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_filter__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__decision_filter__pack
+                     (const Tenancy__V1__DecisionFilter *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_filter__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__decision_filter__pack_to_buffer
+                     (const Tenancy__V1__DecisionFilter *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_filter__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DecisionFilter *
+       tenancy__v1__decision_filter__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DecisionFilter *)
+     protobuf_c_message_unpack (&tenancy__v1__decision_filter__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__decision_filter__free_unpacked
+                     (Tenancy__V1__DecisionFilter *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__decision_filter__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__recorded_decision__init
+                     (Tenancy__V1__RecordedDecision         *message)
+{
+  static const Tenancy__V1__RecordedDecision init_value = TENANCY__V1__RECORDED_DECISION__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__recorded_decision__get_packed_size
+                     (const Tenancy__V1__RecordedDecision *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__recorded_decision__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__recorded_decision__pack
+                     (const Tenancy__V1__RecordedDecision *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__recorded_decision__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__recorded_decision__pack_to_buffer
+                     (const Tenancy__V1__RecordedDecision *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__recorded_decision__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RecordedDecision *
+       tenancy__v1__recorded_decision__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RecordedDecision *)
+     protobuf_c_message_unpack (&tenancy__v1__recorded_decision__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__recorded_decision__free_unpacked
+                     (Tenancy__V1__RecordedDecision *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__recorded_decision__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_decisions_request__init
+                     (Tenancy__V1__ListDecisionsRequest         *message)
+{
+  static const Tenancy__V1__ListDecisionsRequest init_value = TENANCY__V1__LIST_DECISIONS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_decisions_request__get_packed_size
+                     (const Tenancy__V1__ListDecisionsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_decisions_request__pack
+                     (const Tenancy__V1__ListDecisionsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_decisions_request__pack_to_buffer
+                     (const Tenancy__V1__ListDecisionsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListDecisionsRequest *
+       tenancy__v1__list_decisions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListDecisionsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_decisions_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_decisions_request__free_unpacked
+                     (Tenancy__V1__ListDecisionsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_decisions_response__init
+                     (Tenancy__V1__ListDecisionsResponse         *message)
+{
+  static const Tenancy__V1__ListDecisionsResponse init_value = TENANCY__V1__LIST_DECISIONS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_decisions_response__get_packed_size
+                     (const Tenancy__V1__ListDecisionsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_decisions_response__pack
+                     (const Tenancy__V1__ListDecisionsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_decisions_response__pack_to_buffer
+                     (const Tenancy__V1__ListDecisionsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListDecisionsResponse *
+       tenancy__v1__list_decisions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListDecisionsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_decisions_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_decisions_response__free_unpacked
+                     (Tenancy__V1__ListDecisionsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_decisions_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__replay_decisions_request__init
+                     (Tenancy__V1__ReplayDecisionsRequest         *message)
+{
+  static const Tenancy__V1__ReplayDecisionsRequest init_value = TENANCY__V1__REPLAY_DECISIONS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__replay_decisions_request__get_packed_size
+                     (const Tenancy__V1__ReplayDecisionsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__replay_decisions_request__pack
+                     (const Tenancy__V1__ReplayDecisionsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__replay_decisions_request__pack_to_buffer
+                     (const Tenancy__V1__ReplayDecisionsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ReplayDecisionsRequest *
+       tenancy__v1__replay_decisions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ReplayDecisionsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__replay_decisions_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__replay_decisions_request__free_unpacked
+                     (Tenancy__V1__ReplayDecisionsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__replay_decisions_response__init
+                     (Tenancy__V1__ReplayDecisionsResponse         *message)
+{
+  static const Tenancy__V1__ReplayDecisionsResponse init_value = TENANCY__V1__REPLAY_DECISIONS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__replay_decisions_response__get_packed_size
+                     (const Tenancy__V1__ReplayDecisionsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__replay_decisions_response__pack
+                     (const Tenancy__V1__ReplayDecisionsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__replay_decisions_response__pack_to_buffer
+                     (const Tenancy__V1__ReplayDecisionsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ReplayDecisionsResponse *
+       tenancy__v1__replay_decisions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ReplayDecisionsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__replay_decisions_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__replay_decisions_response__free_unpacked
+                     (Tenancy__V1__ReplayDecisionsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__replay_decisions_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__decision_difference__init
+                     (Tenancy__V1__DecisionDifference         *message)
+{
+  static const Tenancy__V1__DecisionDifference init_value = TENANCY__V1__DECISION_DIFFERENCE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__decision_difference__get_packed_size
+                     (const Tenancy__V1__DecisionDifference *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_difference__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__decision_difference__pack
+                     (const Tenancy__V1__DecisionDifference *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_difference__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__decision_difference__pack_to_buffer
+                     (const Tenancy__V1__DecisionDifference *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__decision_difference__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DecisionDifference *
+       tenancy__v1__decision_difference__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DecisionDifference *)
+     protobuf_c_message_unpack (&tenancy__v1__decision_difference__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__decision_difference__free_unpacked
+                     (Tenancy__V1__DecisionDifference *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__decision_difference__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__simulate_request__init
+                     (Tenancy__V1__SimulateRequest         *message)
+{
+  static const Tenancy__V1__SimulateRequest init_value = TENANCY__V1__SIMULATE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__simulate_request__get_packed_size
+                     (const Tenancy__V1__SimulateRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__simulate_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__simulate_request__pack
+                     (const Tenancy__V1__SimulateRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__simulate_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__simulate_request__pack_to_buffer
+                     (const Tenancy__V1__SimulateRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__simulate_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SimulateRequest *
+       tenancy__v1__simulate_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SimulateRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__simulate_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__simulate_request__free_unpacked
+                     (Tenancy__V1__SimulateRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__simulate_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__simulate_response__init
+                     (Tenancy__V1__SimulateResponse         *message)
+{
+  static const Tenancy__V1__SimulateResponse init_value = TENANCY__V1__SIMULATE_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__simulate_response__get_packed_size
+                     (const Tenancy__V1__SimulateResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__simulate_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__simulate_response__pack
+                     (const Tenancy__V1__SimulateResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__simulate_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__simulate_response__pack_to_buffer
+                     (const Tenancy__V1__SimulateResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__simulate_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SimulateResponse *
+       tenancy__v1__simulate_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SimulateResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__simulate_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__simulate_response__free_unpacked
+                     (Tenancy__V1__SimulateResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__simulate_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__role__init
                      (Tenancy__V1__Role         *message)
 {
@@ -4016,6 +4421,946 @@ const ProtobufCMessageDescriptor tenancy__v1__excluded_resource__descriptor =
   (ProtobufCMessageInit) tenancy__v1__excluded_resource__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor tenancy__v1__decision_filter__field_descriptors[5] =
+{
+  {
+    "subject",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionFilter, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionFilter, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outcome",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionFilter, outcome),
+    &tenancy__v1__decision_outcome__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start_time",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionFilter, start_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "end_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionFilter, end_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__decision_filter__field_indices_by_name[] = {
+  4,   /* field[4] = end_time */
+  2,   /* field[2] = outcome */
+  1,   /* field[1] = permission */
+  3,   /* field[3] = start_time */
+  0,   /* field[0] = subject */
+};
+static const ProtobufCIntRange tenancy__v1__decision_filter__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__decision_filter__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DecisionFilter",
+  "DecisionFilter",
+  "Tenancy__V1__DecisionFilter",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DecisionFilter),
+  5,
+  tenancy__v1__decision_filter__field_descriptors,
+  tenancy__v1__decision_filter__field_indices_by_name,
+  1,  tenancy__v1__decision_filter__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__decision_filter__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__recorded_decision__field_descriptors[10] =
+{
+  {
+    "sequence",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resource",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "answer",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, answer),
+    &tenancy__v1__check_response__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "source",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, source),
+    &tenancy__v1__decision_source__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "redacted_attributes",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__RecordedDecision, n_redacted_attributes),
+    offsetof(Tenancy__V1__RecordedDecision, redacted_attributes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes_omitted",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RecordedDecision, attributes_omitted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__recorded_decision__field_indices_by_name[] = {
+  6,   /* field[6] = answer */
+  5,   /* field[5] = attributes */
+  9,   /* field[9] = attributes_omitted */
+  3,   /* field[3] = permission */
+  8,   /* field[8] = redacted_attributes */
+  4,   /* field[4] = resource */
+  0,   /* field[0] = sequence */
+  7,   /* field[7] = source */
+  2,   /* field[2] = subject */
+  1,   /* field[1] = time */
+};
+static const ProtobufCIntRange tenancy__v1__recorded_decision__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 10 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__recorded_decision__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RecordedDecision",
+  "RecordedDecision",
+  "Tenancy__V1__RecordedDecision",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RecordedDecision),
+  10,
+  tenancy__v1__recorded_decision__field_descriptors,
+  tenancy__v1__recorded_decision__field_indices_by_name,
+  1,  tenancy__v1__recorded_decision__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__recorded_decision__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_decisions_request__field_descriptors[5] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "filter",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsRequest, filter),
+    &tenancy__v1__decision_filter__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "after",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsRequest, after),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_decisions_request__field_indices_by_name[] = {
+  2,   /* field[2] = after */
+  1,   /* field[1] = filter */
+  3,   /* field[3] = page_size */
+  4,   /* field[4] = page_token */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__list_decisions_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_decisions_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListDecisionsRequest",
+  "ListDecisionsRequest",
+  "Tenancy__V1__ListDecisionsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListDecisionsRequest),
+  5,
+  tenancy__v1__list_decisions_request__field_descriptors,
+  tenancy__v1__list_decisions_request__field_indices_by_name,
+  1,  tenancy__v1__list_decisions_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_decisions_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_decisions_response__field_descriptors[7] =
+{
+  {
+    "decisions",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListDecisionsResponse, n_decisions),
+    offsetof(Tenancy__V1__ListDecisionsResponse, decisions),
+    &tenancy__v1__recorded_decision__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "node",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsResponse, node),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "left_out",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsResponse, left_out),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "overwritten",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsResponse, overwritten),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "complete_since",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsResponse, complete_since),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_sequence",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListDecisionsResponse, last_sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_decisions_response__field_indices_by_name[] = {
+  5,   /* field[5] = complete_since */
+  0,   /* field[0] = decisions */
+  6,   /* field[6] = last_sequence */
+  3,   /* field[3] = left_out */
+  1,   /* field[1] = next_page_token */
+  2,   /* field[2] = node */
+  4,   /* field[4] = overwritten */
+};
+static const ProtobufCIntRange tenancy__v1__list_decisions_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_decisions_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListDecisionsResponse",
+  "ListDecisionsResponse",
+  "Tenancy__V1__ListDecisionsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListDecisionsResponse),
+  7,
+  tenancy__v1__list_decisions_response__field_descriptors,
+  tenancy__v1__list_decisions_response__field_indices_by_name,
+  1,  tenancy__v1__list_decisions_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_decisions_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__replay_decisions_request__field_descriptors[4] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "filter",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsRequest, filter),
+    &tenancy__v1__decision_filter__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__replay_decisions_request__field_indices_by_name[] = {
+  1,   /* field[1] = filter */
+  2,   /* field[2] = page_size */
+  3,   /* field[3] = page_token */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__replay_decisions_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__replay_decisions_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ReplayDecisionsRequest",
+  "ReplayDecisionsRequest",
+  "Tenancy__V1__ReplayDecisionsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ReplayDecisionsRequest),
+  4,
+  tenancy__v1__replay_decisions_request__field_descriptors,
+  tenancy__v1__replay_decisions_request__field_indices_by_name,
+  1,  tenancy__v1__replay_decisions_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__replay_decisions_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__replay_decisions_response__field_descriptors[6] =
+{
+  {
+    "differences",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, n_differences),
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, differences),
+    &tenancy__v1__decision_difference__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replayed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, replayed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "inexact",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, inexact),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unanswered",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, unanswered),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReplayDecisionsResponse, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__replay_decisions_response__field_indices_by_name[] = {
+  0,   /* field[0] = differences */
+  2,   /* field[2] = inexact */
+  4,   /* field[4] = next_page_token */
+  1,   /* field[1] = replayed */
+  5,   /* field[5] = revision */
+  3,   /* field[3] = unanswered */
+};
+static const ProtobufCIntRange tenancy__v1__replay_decisions_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__replay_decisions_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ReplayDecisionsResponse",
+  "ReplayDecisionsResponse",
+  "Tenancy__V1__ReplayDecisionsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ReplayDecisionsResponse),
+  6,
+  tenancy__v1__replay_decisions_response__field_descriptors,
+  tenancy__v1__replay_decisions_response__field_indices_by_name,
+  1,  tenancy__v1__replay_decisions_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__replay_decisions_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__decision_difference__field_descriptors[6] =
+{
+  {
+    "decision",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionDifference, decision),
+    &tenancy__v1__recorded_decision__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "before",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionDifference, before),
+    &tenancy__v1__check_response__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "after",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionDifference, after),
+    &tenancy__v1__check_response__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "steps",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__DecisionDifference, n_steps),
+    offsetof(Tenancy__V1__DecisionDifference, steps),
+    &tenancy__v1__decision_step__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "inexact",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionDifference, inexact),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "query",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DecisionDifference, query),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__decision_difference__field_indices_by_name[] = {
+  2,   /* field[2] = after */
+  1,   /* field[1] = before */
+  0,   /* field[0] = decision */
+  4,   /* field[4] = inexact */
+  5,   /* field[5] = query */
+  3,   /* field[3] = steps */
+};
+static const ProtobufCIntRange tenancy__v1__decision_difference__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__decision_difference__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DecisionDifference",
+  "DecisionDifference",
+  "Tenancy__V1__DecisionDifference",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DecisionDifference),
+  6,
+  tenancy__v1__decision_difference__field_descriptors,
+  tenancy__v1__decision_difference__field_indices_by_name,
+  1,  tenancy__v1__decision_difference__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__decision_difference__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__simulate_request__field_descriptors[6] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateRequest, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changes",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__SimulateRequest, n_changes),
+    offsetof(Tenancy__V1__SimulateRequest, changes),
+    &tenancy__v1__policy_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "queries",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__SimulateRequest, n_queries),
+    offsetof(Tenancy__V1__SimulateRequest, queries),
+    &tenancy__v1__batch_check_item__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "recorded",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateRequest, recorded),
+    &tenancy__v1__decision_filter__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__simulate_request__field_indices_by_name[] = {
+  1,   /* field[1] = changes */
+  4,   /* field[4] = page_size */
+  5,   /* field[5] = page_token */
+  2,   /* field[2] = queries */
+  3,   /* field[3] = recorded */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__simulate_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__simulate_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SimulateRequest",
+  "SimulateRequest",
+  "Tenancy__V1__SimulateRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SimulateRequest),
+  6,
+  tenancy__v1__simulate_request__field_descriptors,
+  tenancy__v1__simulate_request__field_indices_by_name,
+  1,  tenancy__v1__simulate_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__simulate_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__simulate_response__field_descriptors[6] =
+{
+  {
+    "differences",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__SimulateResponse, n_differences),
+    offsetof(Tenancy__V1__SimulateResponse, differences),
+    &tenancy__v1__decision_difference__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "compared",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateResponse, compared),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "inexact",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateResponse, inexact),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unanswered",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateResponse, unanswered),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SimulateResponse, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__simulate_response__field_indices_by_name[] = {
+  1,   /* field[1] = compared */
+  0,   /* field[0] = differences */
+  2,   /* field[2] = inexact */
+  4,   /* field[4] = next_page_token */
+  5,   /* field[5] = revision */
+  3,   /* field[3] = unanswered */
+};
+static const ProtobufCIntRange tenancy__v1__simulate_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__simulate_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SimulateResponse",
+  "SimulateResponse",
+  "Tenancy__V1__SimulateResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SimulateResponse),
+  6,
+  tenancy__v1__simulate_response__field_descriptors,
+  tenancy__v1__simulate_response__field_indices_by_name,
+  1,  tenancy__v1__simulate_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__simulate_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor tenancy__v1__role__field_descriptors[11] =
 {
   {
@@ -6538,5 +7883,67 @@ const ProtobufCEnumDescriptor tenancy__v1__condition_outcome__descriptor =
   tenancy__v1__condition_outcome__enum_values_by_name,
   1,
   tenancy__v1__condition_outcome__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tenancy__v1__decision_outcome__enum_values_by_number[3] =
+{
+  { "DECISION_OUTCOME_UNSPECIFIED", "TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_UNSPECIFIED", 0 },
+  { "DECISION_OUTCOME_ALLOWED", "TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_ALLOWED", 1 },
+  { "DECISION_OUTCOME_DENIED", "TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_DENIED", 2 },
+};
+static const ProtobufCIntRange tenancy__v1__decision_outcome__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__decision_outcome__enum_values_by_name[3] =
+{
+  { "DECISION_OUTCOME_ALLOWED", 1 },
+  { "DECISION_OUTCOME_DENIED", 2 },
+  { "DECISION_OUTCOME_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__decision_outcome__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DecisionOutcome",
+  "DecisionOutcome",
+  "Tenancy__V1__DecisionOutcome",
+  "tenancy.v1",
+  3,
+  tenancy__v1__decision_outcome__enum_values_by_number,
+  3,
+  tenancy__v1__decision_outcome__enum_values_by_name,
+  1,
+  tenancy__v1__decision_outcome__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tenancy__v1__decision_source__enum_values_by_number[4] =
+{
+  { "DECISION_SOURCE_UNSPECIFIED", "TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_UNSPECIFIED", 0 },
+  { "DECISION_SOURCE_CHECK", "TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_CHECK", 1 },
+  { "DECISION_SOURCE_BATCH_CHECK", "TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_BATCH_CHECK", 2 },
+  { "DECISION_SOURCE_AUTHZEN", "TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_AUTHZEN", 3 },
+};
+static const ProtobufCIntRange tenancy__v1__decision_source__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__decision_source__enum_values_by_name[4] =
+{
+  { "DECISION_SOURCE_AUTHZEN", 3 },
+  { "DECISION_SOURCE_BATCH_CHECK", 2 },
+  { "DECISION_SOURCE_CHECK", 1 },
+  { "DECISION_SOURCE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__decision_source__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DecisionSource",
+  "DecisionSource",
+  "Tenancy__V1__DecisionSource",
+  "tenancy.v1",
+  4,
+  tenancy__v1__decision_source__enum_values_by_number,
+  4,
+  tenancy__v1__decision_source__enum_values_by_name,
+  1,
+  tenancy__v1__decision_source__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

@@ -44,6 +44,15 @@ typedef struct Tenancy__V1__ListResourcesRequest Tenancy__V1__ListResourcesReque
 typedef struct Tenancy__V1__ListResourcesResponse Tenancy__V1__ListResourcesResponse;
 typedef struct Tenancy__V1__AllowedResource Tenancy__V1__AllowedResource;
 typedef struct Tenancy__V1__ExcludedResource Tenancy__V1__ExcludedResource;
+typedef struct Tenancy__V1__DecisionFilter Tenancy__V1__DecisionFilter;
+typedef struct Tenancy__V1__RecordedDecision Tenancy__V1__RecordedDecision;
+typedef struct Tenancy__V1__ListDecisionsRequest Tenancy__V1__ListDecisionsRequest;
+typedef struct Tenancy__V1__ListDecisionsResponse Tenancy__V1__ListDecisionsResponse;
+typedef struct Tenancy__V1__ReplayDecisionsRequest Tenancy__V1__ReplayDecisionsRequest;
+typedef struct Tenancy__V1__ReplayDecisionsResponse Tenancy__V1__ReplayDecisionsResponse;
+typedef struct Tenancy__V1__DecisionDifference Tenancy__V1__DecisionDifference;
+typedef struct Tenancy__V1__SimulateRequest Tenancy__V1__SimulateRequest;
+typedef struct Tenancy__V1__SimulateResponse Tenancy__V1__SimulateResponse;
 typedef struct Tenancy__V1__Role Tenancy__V1__Role;
 typedef struct Tenancy__V1__CreateRoleRequest Tenancy__V1__CreateRoleRequest;
 typedef struct Tenancy__V1__GetRoleRequest Tenancy__V1__GetRoleRequest;
@@ -105,6 +114,19 @@ typedef enum _Tenancy__V1__ConditionOutcome {
   TENANCY__V1__CONDITION_OUTCOME__CONDITION_OUTCOME_FAILED = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__CONDITION_OUTCOME)
 } Tenancy__V1__ConditionOutcome;
+typedef enum _Tenancy__V1__DecisionOutcome {
+  TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_UNSPECIFIED = 0,
+  TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_ALLOWED = 1,
+  TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_DENIED = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__DECISION_OUTCOME)
+} Tenancy__V1__DecisionOutcome;
+typedef enum _Tenancy__V1__DecisionSource {
+  TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_UNSPECIFIED = 0,
+  TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_CHECK = 1,
+  TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_BATCH_CHECK = 2,
+  TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_AUTHZEN = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__DECISION_SOURCE)
+} Tenancy__V1__DecisionSource;
 
 /* --- messages --- */
 
@@ -391,6 +413,149 @@ struct  Tenancy__V1__ExcludedResource
 #define TENANCY__V1__EXCLUDED_RESOURCE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__excluded_resource__descriptor) \
     , {0,NULL}, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__DecisionFilter
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData subject;
+  ProtobufCBinaryData permission;
+  Tenancy__V1__DecisionOutcome outcome;
+  Google__Protobuf__Timestamp *start_time;
+  Google__Protobuf__Timestamp *end_time;
+};
+#define TENANCY__V1__DECISION_FILTER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__decision_filter__descriptor) \
+    , {0,NULL}, {0,NULL}, TENANCY__V1__DECISION_OUTCOME__DECISION_OUTCOME_UNSPECIFIED, NULL, NULL }
+
+
+struct  Tenancy__V1__RecordedDecision
+{
+  ProtobufCMessage base;
+  uint64_t sequence;
+  Google__Protobuf__Timestamp *time;
+  ProtobufCBinaryData subject;
+  ProtobufCBinaryData permission;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__CheckAttributes *attributes;
+  Tenancy__V1__CheckResponse *answer;
+  Tenancy__V1__DecisionSource source;
+  size_t n_redacted_attributes;
+  ProtobufCBinaryData *redacted_attributes;
+  protobuf_c_boolean attributes_omitted;
+};
+#define TENANCY__V1__RECORDED_DECISION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__recorded_decision__descriptor) \
+    , 0, NULL, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, TENANCY__V1__DECISION_SOURCE__DECISION_SOURCE_UNSPECIFIED, 0,NULL, 0 }
+
+
+struct  Tenancy__V1__ListDecisionsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  Tenancy__V1__DecisionFilter *filter;
+  uint64_t after;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__LIST_DECISIONS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_decisions_request__descriptor) \
+    , {0,NULL}, NULL, 0, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ListDecisionsResponse
+{
+  ProtobufCMessage base;
+  size_t n_decisions;
+  Tenancy__V1__RecordedDecision **decisions;
+  ProtobufCBinaryData next_page_token;
+  ProtobufCBinaryData node;
+  uint64_t left_out;
+  uint64_t overwritten;
+  Google__Protobuf__Timestamp *complete_since;
+  uint64_t last_sequence;
+};
+#define TENANCY__V1__LIST_DECISIONS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_decisions_response__descriptor) \
+    , 0,NULL, {0,NULL}, {0,NULL}, 0, 0, NULL, 0 }
+
+
+struct  Tenancy__V1__ReplayDecisionsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  Tenancy__V1__DecisionFilter *filter;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__REPLAY_DECISIONS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__replay_decisions_request__descriptor) \
+    , {0,NULL}, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__ReplayDecisionsResponse
+{
+  ProtobufCMessage base;
+  size_t n_differences;
+  Tenancy__V1__DecisionDifference **differences;
+  int32_t replayed;
+  int32_t inexact;
+  int32_t unanswered;
+  ProtobufCBinaryData next_page_token;
+  uint64_t revision;
+};
+#define TENANCY__V1__REPLAY_DECISIONS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__replay_decisions_response__descriptor) \
+    , 0,NULL, 0, 0, 0, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__DecisionDifference
+{
+  ProtobufCMessage base;
+  Tenancy__V1__RecordedDecision *decision;
+  Tenancy__V1__CheckResponse *before;
+  Tenancy__V1__CheckResponse *after;
+  size_t n_steps;
+  Tenancy__V1__DecisionStep **steps;
+  protobuf_c_boolean inexact;
+  int32_t query;
+};
+#define TENANCY__V1__DECISION_DIFFERENCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__decision_difference__descriptor) \
+    , NULL, NULL, NULL, 0,NULL, 0, 0 }
+
+
+struct  Tenancy__V1__SimulateRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  size_t n_changes;
+  Tenancy__V1__PolicyChange **changes;
+  size_t n_queries;
+  Tenancy__V1__BatchCheckItem **queries;
+  Tenancy__V1__DecisionFilter *recorded;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__SIMULATE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__simulate_request__descriptor) \
+    , {0,NULL}, 0,NULL, 0,NULL, NULL, 0, {0,NULL} }
+
+
+struct  Tenancy__V1__SimulateResponse
+{
+  ProtobufCMessage base;
+  size_t n_differences;
+  Tenancy__V1__DecisionDifference **differences;
+  int32_t compared;
+  int32_t inexact;
+  int32_t unanswered;
+  ProtobufCBinaryData next_page_token;
+  uint64_t revision;
+};
+#define TENANCY__V1__SIMULATE_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__simulate_response__descriptor) \
+    , 0,NULL, 0, 0, 0, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__Role
@@ -1241,6 +1406,177 @@ Tenancy__V1__ExcludedResource *
 void   tenancy__v1__excluded_resource__free_unpacked
                      (Tenancy__V1__ExcludedResource *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__DecisionFilter methods */
+void   tenancy__v1__decision_filter__init
+                     (Tenancy__V1__DecisionFilter         *message);
+size_t tenancy__v1__decision_filter__get_packed_size
+                     (const Tenancy__V1__DecisionFilter   *message);
+size_t tenancy__v1__decision_filter__pack
+                     (const Tenancy__V1__DecisionFilter   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__decision_filter__pack_to_buffer
+                     (const Tenancy__V1__DecisionFilter   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DecisionFilter *
+       tenancy__v1__decision_filter__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__decision_filter__free_unpacked
+                     (Tenancy__V1__DecisionFilter *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RecordedDecision methods */
+void   tenancy__v1__recorded_decision__init
+                     (Tenancy__V1__RecordedDecision         *message);
+size_t tenancy__v1__recorded_decision__get_packed_size
+                     (const Tenancy__V1__RecordedDecision   *message);
+size_t tenancy__v1__recorded_decision__pack
+                     (const Tenancy__V1__RecordedDecision   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__recorded_decision__pack_to_buffer
+                     (const Tenancy__V1__RecordedDecision   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RecordedDecision *
+       tenancy__v1__recorded_decision__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__recorded_decision__free_unpacked
+                     (Tenancy__V1__RecordedDecision *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListDecisionsRequest methods */
+void   tenancy__v1__list_decisions_request__init
+                     (Tenancy__V1__ListDecisionsRequest         *message);
+size_t tenancy__v1__list_decisions_request__get_packed_size
+                     (const Tenancy__V1__ListDecisionsRequest   *message);
+size_t tenancy__v1__list_decisions_request__pack
+                     (const Tenancy__V1__ListDecisionsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_decisions_request__pack_to_buffer
+                     (const Tenancy__V1__ListDecisionsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListDecisionsRequest *
+       tenancy__v1__list_decisions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_decisions_request__free_unpacked
+                     (Tenancy__V1__ListDecisionsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListDecisionsResponse methods */
+void   tenancy__v1__list_decisions_response__init
+                     (Tenancy__V1__ListDecisionsResponse         *message);
+size_t tenancy__v1__list_decisions_response__get_packed_size
+                     (const Tenancy__V1__ListDecisionsResponse   *message);
+size_t tenancy__v1__list_decisions_response__pack
+                     (const Tenancy__V1__ListDecisionsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_decisions_response__pack_to_buffer
+                     (const Tenancy__V1__ListDecisionsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListDecisionsResponse *
+       tenancy__v1__list_decisions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_decisions_response__free_unpacked
+                     (Tenancy__V1__ListDecisionsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ReplayDecisionsRequest methods */
+void   tenancy__v1__replay_decisions_request__init
+                     (Tenancy__V1__ReplayDecisionsRequest         *message);
+size_t tenancy__v1__replay_decisions_request__get_packed_size
+                     (const Tenancy__V1__ReplayDecisionsRequest   *message);
+size_t tenancy__v1__replay_decisions_request__pack
+                     (const Tenancy__V1__ReplayDecisionsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__replay_decisions_request__pack_to_buffer
+                     (const Tenancy__V1__ReplayDecisionsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ReplayDecisionsRequest *
+       tenancy__v1__replay_decisions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__replay_decisions_request__free_unpacked
+                     (Tenancy__V1__ReplayDecisionsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ReplayDecisionsResponse methods */
+void   tenancy__v1__replay_decisions_response__init
+                     (Tenancy__V1__ReplayDecisionsResponse         *message);
+size_t tenancy__v1__replay_decisions_response__get_packed_size
+                     (const Tenancy__V1__ReplayDecisionsResponse   *message);
+size_t tenancy__v1__replay_decisions_response__pack
+                     (const Tenancy__V1__ReplayDecisionsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__replay_decisions_response__pack_to_buffer
+                     (const Tenancy__V1__ReplayDecisionsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ReplayDecisionsResponse *
+       tenancy__v1__replay_decisions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__replay_decisions_response__free_unpacked
+                     (Tenancy__V1__ReplayDecisionsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__DecisionDifference methods */
+void   tenancy__v1__decision_difference__init
+                     (Tenancy__V1__DecisionDifference         *message);
+size_t tenancy__v1__decision_difference__get_packed_size
+                     (const Tenancy__V1__DecisionDifference   *message);
+size_t tenancy__v1__decision_difference__pack
+                     (const Tenancy__V1__DecisionDifference   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__decision_difference__pack_to_buffer
+                     (const Tenancy__V1__DecisionDifference   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DecisionDifference *
+       tenancy__v1__decision_difference__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__decision_difference__free_unpacked
+                     (Tenancy__V1__DecisionDifference *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__SimulateRequest methods */
+void   tenancy__v1__simulate_request__init
+                     (Tenancy__V1__SimulateRequest         *message);
+size_t tenancy__v1__simulate_request__get_packed_size
+                     (const Tenancy__V1__SimulateRequest   *message);
+size_t tenancy__v1__simulate_request__pack
+                     (const Tenancy__V1__SimulateRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__simulate_request__pack_to_buffer
+                     (const Tenancy__V1__SimulateRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__SimulateRequest *
+       tenancy__v1__simulate_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__simulate_request__free_unpacked
+                     (Tenancy__V1__SimulateRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__SimulateResponse methods */
+void   tenancy__v1__simulate_response__init
+                     (Tenancy__V1__SimulateResponse         *message);
+size_t tenancy__v1__simulate_response__get_packed_size
+                     (const Tenancy__V1__SimulateResponse   *message);
+size_t tenancy__v1__simulate_response__pack
+                     (const Tenancy__V1__SimulateResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__simulate_response__pack_to_buffer
+                     (const Tenancy__V1__SimulateResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__SimulateResponse *
+       tenancy__v1__simulate_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__simulate_response__free_unpacked
+                     (Tenancy__V1__SimulateResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__Role methods */
 void   tenancy__v1__role__init
                      (Tenancy__V1__Role         *message);
@@ -1933,6 +2269,33 @@ typedef void (*Tenancy__V1__AllowedResource_Closure)
 typedef void (*Tenancy__V1__ExcludedResource_Closure)
                  (const Tenancy__V1__ExcludedResource *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__DecisionFilter_Closure)
+                 (const Tenancy__V1__DecisionFilter *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RecordedDecision_Closure)
+                 (const Tenancy__V1__RecordedDecision *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListDecisionsRequest_Closure)
+                 (const Tenancy__V1__ListDecisionsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListDecisionsResponse_Closure)
+                 (const Tenancy__V1__ListDecisionsResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ReplayDecisionsRequest_Closure)
+                 (const Tenancy__V1__ReplayDecisionsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ReplayDecisionsResponse_Closure)
+                 (const Tenancy__V1__ReplayDecisionsResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__DecisionDifference_Closure)
+                 (const Tenancy__V1__DecisionDifference *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__SimulateRequest_Closure)
+                 (const Tenancy__V1__SimulateRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__SimulateResponse_Closure)
+                 (const Tenancy__V1__SimulateResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__Role_Closure)
                  (const Tenancy__V1__Role *message,
                   void *closure_data);
@@ -2041,6 +2404,8 @@ typedef void (*Tenancy__V1__ApplyPolicyResponse_Closure)
 extern const ProtobufCEnumDescriptor    tenancy__v1__decision_reason__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__step_outcome__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__condition_outcome__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__decision_outcome__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__decision_source__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_attributes__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_response__descriptor;
@@ -2062,6 +2427,15 @@ extern const ProtobufCMessageDescriptor tenancy__v1__list_resources_request__des
 extern const ProtobufCMessageDescriptor tenancy__v1__list_resources_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__allowed_resource__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__excluded_resource__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__decision_filter__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__recorded_decision__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_decisions_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_decisions_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__replay_decisions_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__replay_decisions_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__decision_difference__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__simulate_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__simulate_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__role__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_role_request__descriptor;

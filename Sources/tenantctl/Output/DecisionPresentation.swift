@@ -1,0 +1,64 @@
+import TenancyWire
+
+extension V1.RecordedDecision {
+  /// The question.
+  fileprivate var question: String {
+    "\(subject) \(permission)\(resource.isEmpty ? "" : " \(resource)")"
+  }
+
+  fileprivate var note: String {
+    if attributesOmitted { return "attributes were too large" }
+    return redactedAttributes.isEmpty
+      ? "" : "redacted: \(redactedAttributes.joined(separator: ", "))"
+  }
+}
+
+extension V1.ListDecisionsResponse: Presentable {
+  func lines() -> [String] {
+    var table = Table("TIME", "SUBJECT", "PERMISSION", "RESOURCE", "ANSWER", "REVISION", "NOTE")
+    for one in decisions {
+      table.add(
+        one.time?.text ?? "", one.subject, one.permission, one.resource,
+        one.answer?.lines().joined() ?? "", one.answer.map { String($0.revision) } ?? "",
+        one.note)
+    }
+    var lines = table.lines() + Paging.note(nextPageToken)
+    if leftOut > 0 {
+      lines.append("\(leftOut) decisions were not recorded: there were too many in a second")
+    }
+    if overwritten > 0 { lines.append("\(overwritten) had to make room for newer ones") }
+    return lines
+  }
+}
+
+extension V1.DecisionDifference {
+  fileprivate func add(to table: inout Table, _ queries: String) {
+    let why = steps.first.map { step in
+      "\(step.assignment?.subject ?? "") as \(step.rolePath.joined(separator: " > ")) "
+        + "\(step.denies ? "denies" : "allows") \(step.permission)"
+    }
+    table.add(
+      decision?.question ?? "\(queries) \(query)", before?.lines().joined() ?? "",
+      after?.lines().joined() ?? "", why ?? "", inexact ? "attributes are missing" : "")
+  }
+}
+
+extension V1.ReplayDecisionsResponse: Presentable {
+  func lines() -> [String] {
+    var table = Table("QUESTION", "WAS", "IS", "BY", "NOTE")
+    for one in differences { one.add(to: &table, "") }
+    return table.lines() + [
+      "\(differences.count) of \(replayed) differ; \(inexact) without all attributes, \(unanswered) not answered"
+    ]
+  }
+}
+
+extension V1.SimulateResponse: Presentable {
+  func lines() -> [String] {
+    var table = Table("QUESTION", "IS", "WOULD BE", "BY", "NOTE")
+    for one in differences { one.add(to: &table, "query") }
+    return table.lines() + [
+      "\(differences.count) of \(compared) differ; \(inexact) without all attributes, \(unanswered) not answered"
+    ]
+  }
+}

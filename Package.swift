@@ -323,6 +323,12 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "TenancyDataTests",
+      dependencies: [
+        "Tenancy", "TenancyData", "TenancyDatabase", "TenancyStore", "TenancyTestSupport",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "TenancyWireTests",
       dependencies: ["TenancyRPC", "Tenancy", "TenancyTestSupport", "TenancyWire"],
       swiftSettings: strict),

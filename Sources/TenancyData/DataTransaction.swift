@@ -62,6 +62,7 @@ public final class DataTransaction: Sendable {
   }
 
   /// As `MultiTenantDatabaseAdapter.withRows`, in this transaction, in which `body` can run nothing else meanwhile.
+  @discardableResult
   public func withRows<Result: Sendable>(
     _ sql: String, _ parameters: [DataValue] = [], options: QueryOptions = QueryOptions(),
     _ body: (DataRows) async throws -> Result
@@ -82,6 +83,7 @@ public final class DataTransaction: Sendable {
   }
 
   /// Runs `body`, and undoes what it did in this transaction, and nothing else of it, when it throws.
+  @discardableResult
   public func withSavepoint<Result: Sendable>(
     _ body: () async throws -> Result
   ) async throws -> Result {

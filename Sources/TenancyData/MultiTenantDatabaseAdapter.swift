@@ -51,6 +51,7 @@ public final class MultiTenantDatabaseAdapter: Sendable {
   /// Runs one statement, and hands out its rows as they come: the database is not asked for more than are taken.
   ///
   /// - Parameter body: must not use the rows after it has returned. Where it leaves some, the statement is ended.
+  @discardableResult
   public func withRows<Result: Sendable>(
     _ sql: String, _ parameters: [DataValue] = [], options: QueryOptions = QueryOptions(),
     _ body: (DataRows) async throws -> Result
@@ -99,6 +100,7 @@ public final class MultiTenantDatabaseAdapter: Sendable {
   ///
   /// - Parameter body: runs again, up to `options.retries` times, after a serialization failure, its own or that of
   ///   COMMIT. What it does besides the transaction it must be able to do again.
+  @discardableResult
   public func withTransaction<Result: Sendable>(
     options: TransactionOptions = TransactionOptions(),
     _ body: (DataTransaction) async throws -> Result

@@ -47,6 +47,8 @@ let package = Package(
     .library(name: "TenancyConditions", targets: ["TenancyConditions"]),
     // Tenants' data, in PostgreSQL and SQLite.
     .library(name: "TenancyData", targets: ["TenancyData", "Tenancy"]),
+    // And where it is, as a Tenancy server says.
+    .library(name: "TenancyDataClient", targets: ["TenancyDataClient"]),
     .executable(name: "tenantd", targets: ["tenantd"]),
     .executable(name: "tenantctl", targets: ["tenantctl"]),
   ],
@@ -213,6 +215,12 @@ let package = Package(
     .target(
       name: "TenancyClient",
       dependencies: ["Tenancy", "TenancyRPC", "TenancyTokens", "TenancyWire"],
+      swiftSettings: marked),
+
+    // Where tenants' data is, asked of a Tenancy server.
+    .target(
+      name: "TenancyDataClient",
+      dependencies: ["Tenancy", "TenancyClient", "TenancyData", "TenancyRPC", "TenancyWire"],
       swiftSettings: marked),
 
     .executableTarget(

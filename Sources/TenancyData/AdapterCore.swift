@@ -40,8 +40,8 @@ final class AdapterCore: Sendable {
       let place = try await book.place(of: tenant)
       let session: any DataSession
       do throws(DataError) {
-        let patience = ContinuousClock.now + configuration.acquireTimeout
-        session = try await pool.acquire(place, until: min(deadline, patience))
+        session = try await pool.acquire(
+          place, until: deadline, patience: .now + configuration.acquireTimeout)
       } catch  where Self.mayBeStale(error) && !isRefused {
         // By a place that may have changed.
         isRefused = true

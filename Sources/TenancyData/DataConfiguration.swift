@@ -6,7 +6,7 @@ public struct DataConfiguration: Hashable, Sendable {
   public var maximumConnectionsPerTenant = 10
   /// Who may wait for a connection at once, of one tenant: others are refused.
   public var maximumWaiting = 1000
-  /// How long a connection is waited for.
+  /// How long it is waited for a connection that others have.
   public var acquireTimeout = Duration.seconds(5)
   /// After which a connection that nobody uses is closed.
   public var idleTimeout = Duration.seconds(60)

@@ -18,6 +18,8 @@ public final class DataTransaction: Sendable {
   private let gate = SerialGate()
   private let phase = Mutex(Phase.open)
   private let savepoints = Atomic<Int>(0)
+  /// While rows are lent, whoever has them must not wait for the end of that.
+  private let isLending = Atomic<Bool>(false)
 
   init(
     _ core: AdapterCore, _ session: any DataSession, _ tenant: TenantID,
@@ -68,11 +70,13 @@ public final class DataTransaction: Sendable {
     _ body: (DataRows) async throws -> Result
   ) async throws -> Result {
     let deadline = core.deadline(options.timeout ?? self.options.timeout)
-    await gate.enter()
+    try await enter()
     do {
       try check()
+      isLending.store(true, ordering: .releasing)
       let outcome = await session.streaming(
         Statement(sql: sql, parameters: parameters), until: deadline, body)
+      isLending.store(false, ordering: .releasing)
       await look()
       await gate.leave()
       return try outcome.get()
@@ -103,7 +107,7 @@ public final class DataTransaction: Sendable {
   // MARK: Ending
 
   func commit() async throws(DataError) {
-    await gate.enter()
+    try await enter()
     do throws(DataError) {
       try await commitAlone()
       await gate.leave()
@@ -121,7 +125,7 @@ public final class DataTransaction: Sendable {
       throw DataError(.transactionEnded, "a statement has failed: it was rolled back")
     case .open: break
     }
-    guard await session.isInTransaction else {
+    guard await session.isUsableInTransaction else {
       await rollBackAlone()
       throw DataError(.transactionEnded, "it is over already, and was not committed here")
     }
@@ -139,6 +143,10 @@ public final class DataTransaction: Sendable {
   }
 
   func rollBack() async {
+    if isLending.load(ordering: .acquiring) {
+      // What lends the rows ends, and then this one with it.
+      return session.interruption.revoke()
+    }
     await gate.enter()
     await rollBackAlone()
     await gate.leave()
@@ -162,10 +170,17 @@ public final class DataTransaction: Sendable {
 
   // MARK: One at a time
 
+  private func enter() async throws(DataError) {
+    guard !isLending.load(ordering: .acquiring) else {
+      throw DataError(.unsupported, "the rows of a statement of this transaction are being read")
+    }
+    await gate.enter()
+  }
+
   private func alone<Result: Sendable>(
     _ body: () async throws(DataError) -> Result
   ) async throws(DataError) -> Result {
-    await gate.enter()
+    try await enter()
     do throws(DataError) {
       try check()
       let result = try await body()
@@ -183,7 +198,7 @@ public final class DataTransaction: Sendable {
     _ command: SessionCommand, evenIfFailed: Bool = false
   ) async throws(DataError) {
     let deadline = core.deadline(options.timeout)
-    await gate.enter()
+    try await enter()
     do throws(DataError) {
       if evenIfFailed { try revive() } else { try check() }
       _ = session.interruption.begin()

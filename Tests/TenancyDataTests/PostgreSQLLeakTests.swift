@@ -122,7 +122,7 @@ struct PostgreSQLLeakTests {
   private static let state = """
     SELECT session_user::text, current_user::text, current_setting('search_path'),
       current_setting('row_security'), coalesce(current_setting('app.tenant', true), ''),
-      (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors),
+      (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors WHERE name <> ''),
       (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
       (SELECT count(*) FROM pg_listening_channels()), current_setting('statement_timeout'),
       current_setting('default_transaction_read_only')

@@ -19,11 +19,13 @@ final class SessionPool: Sendable {
   var count: Int { state.withLock { $0.count } }
 
   /// A session at this place, that has nothing of who had it before. To be given back by `release`.
+  /// - Parameter patience: until when it is waited for others to give one back.
   func acquire(
-    _ place: TenantPlace, until deadline: ContinuousClock.Instant
+    _ place: TenantPlace, until deadline: ContinuousClock.Instant,
+    patience: ContinuousClock.Instant
   ) async throws(DataError) -> any DataSession {
     while true {
-      switch await request(place, until: deadline) {
+      switch await request(place, until: min(deadline, patience)) {
       case .refuse(let error): throw error
       case .open: return try await open(place, until: deadline)
       case .use(let session):

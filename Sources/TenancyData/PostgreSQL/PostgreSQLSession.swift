@@ -53,6 +53,7 @@ actor PostgreSQLSession: DataSession {
           return try await verify(until: until)
         } catch {
           handle = nil
+          if deadline <= .now { throw Interruption.Reason.deadline.error }
           // Another host would say the same, or nobody wants to know.
           if [.unsafePlace, .cancelled, .revoked].contains(error.code) { throw error }
           failures.append("\(host.name):\(host.port): \(error.message)")
@@ -285,7 +286,9 @@ actor PostgreSQLSession: DataSession {
     } catch {
       return false
     }
-    return isOpen && handle?.transaction == PostgreSQLHandle.Transaction.none
+    // That the server has ended it meanwhile is to be read behind that.
+    return handle?.consumeInput() == true && isOpen
+      && handle?.transaction == PostgreSQLHandle.Transaction.none
       && handle?.parameter("session_authorization") == parameters.place.user
   }
 

@@ -10,7 +10,7 @@ final class SQLiteAuthorizer {
   enum Reach {
     /// All tables of the file, but for those of SQLite and of the platform.
     case whole
-    /// These views, and the tables beneath them by those views and triggers only whose names nobody else knows.
+    /// These views, whose names are in lower case, and the tables beneath them by those views and triggers only whose names nobody else knows.
     case views(Set<String>, tables: Set<String>, secrets: Set<String>)
   }
 
@@ -64,21 +64,25 @@ final class SQLiteAuthorizer {
     }
   }
 
+  /// - Parameter database: none, where no column of what is named without its database is used: then it is of any, or an
+  ///   expression of that name, and the name is as the statement has it.
   private func reaches(
     _ table: String, _ database: String, _ cause: String, reads: Bool
   ) -> Bool {
+    let name = table.lowercased()
+    if reads, Self.tableFunctions.contains(name) { return true }
     switch reach {
     case .whole:
-      if reads, Self.tableFunctions.contains(table) { return true }
-      let name = table.lowercased()
-      return database == "main"
-        && !Self.foreignPrefixes.contains { name.hasPrefix($0) }
-        && !Self.foreignTables.contains(name)
+      return database == "main" || reads && database.isEmpty
+        ? !Self.foreignPrefixes.contains { name.hasPrefix($0) }
+          && !Self.foreignTables.contains(name)
+        : false
     case .views(let views, let tables, let secrets):
       switch database {
-      case "temp": return views.contains(table) || reads && secrets.contains(table)
-      case "main" where tables.contains(table): return secrets.contains(cause)
-      case "main": return reads && Self.tableFunctions.contains(table)
+      case "temp": return views.contains(name) || reads && secrets.contains(table)
+      case "main": return tables.contains(table) && secrets.contains(cause)
+      // Temporary views come first.
+      case "": return reads && views.contains(name)
       default: return false
       }
     }

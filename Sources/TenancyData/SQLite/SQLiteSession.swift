@@ -30,8 +30,8 @@ actor SQLiteSession: DataSession {
     limits = SQLiteLimits(interruption)
     switch site.share {
     case .whole: authorizer = SQLiteAuthorizer(.whole)
-    case .rows(_, let tables):
-      authorizer = SQLiteAuthorizer(.views(Set(tables.map(\.name)), tables: [], secrets: []))
+    case .rows:
+      authorizer = SQLiteAuthorizer(.views([], tables: [], secrets: []))
     }
   }
 
@@ -64,12 +64,15 @@ actor SQLiteSession: DataSession {
     }
   }
 
+  /// The last has SQLite know these functions, which it can't learn later: that would write to the catalog, as far as the
+  /// authorizer is asked.
   private static let settings = """
     PRAGMA foreign_keys = ON;
     PRAGMA temp_store = MEMORY;
     PRAGMA cell_size_check = ON;
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -2048;
+    SELECT 1 FROM json_each('[]'), json_tree('[]');
     """
 
   /// That the file is the tenant's, or what of it is.

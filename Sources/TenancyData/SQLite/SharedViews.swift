@@ -27,7 +27,8 @@ struct SharedViews {
 
   var reach: SQLiteAuthorizer.Reach {
     .views(
-      Set(tables.map(\.name)), tables: Set(tables.map(\.table)), secrets: Set(secrets))
+      Set(tables.map { $0.name.lowercased() }), tables: Set(tables.map(\.table)),
+      secrets: Set(secrets))
   }
 
   /// Names that are not to be seen.

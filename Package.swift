@@ -344,7 +344,8 @@ let package = Package(
       name: "TenancyClientTests",
       dependencies: [
         "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient",
-        "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTestSupport", "TenancyWire",
+        "TenancyData", "TenancyDataClient", "TenancySecrets", "TenancyServer", "TenancyStore",
+        "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -100,3 +100,10 @@ def test_the_article_on_calling_shows_what_is_tested():
     assert len(shown) == 2
     for example in shown:
         assert "".join(line.strip() for line in example.splitlines()) in lines
+
+
+def test_the_article_on_data_shows_what_is_tested():
+    article = (ROOT / articles.CATALOG / "DataIsolation.md").read_text()
+    tested = (ROOT / "Tests/TenancyDataTests/ExampleTests.swift").read_text()
+    shown = re.findall(r"^```swift\n(.*?)^```$", article, re.M | re.S)
+    assert shown[0] in tested

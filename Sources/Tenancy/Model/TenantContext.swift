@@ -1,5 +1,3 @@
-public import Tenancy
-
 /// For which tenant the current task, and what it starts as its children, is at work.
 public struct TenantContext: Hashable, Sendable {
   /// Whose data is read and written.

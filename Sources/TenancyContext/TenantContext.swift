@@ -1,4 +1,4 @@
-internal import Tenancy
+public import Tenancy
 
 /// For which tenant code is at work: a value that the current task has, and what it starts as its children.
 ///
@@ -27,6 +27,9 @@ public struct TenantContext: Sendable {
     self.subject = subject
     self.authorizer = authorizer
   }
+
+  /// Of a tenant of which nothing but its id is known.
+  public init(id: TenantID) { self.init(tenant: TenantDetails(id: id)) }
 
   /// The same for another subject of the tenant.
   public func acting(for subject: String?) -> TenantContext {

@@ -34,7 +34,7 @@ struct LiveServer {
 
   private var socket: String { "\(directory)/s" }
 
-  fileprivate init(eventLoops: Int) async throws {
+  fileprivate init(eventLoops: Int, clusters: [DataCluster]) async throws {
     directory = freePath()
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     certificates = try Certificates(directory: directory)
@@ -62,7 +62,9 @@ struct LiveServer {
         .server, try certificates.issue(.localServer, trusting: "trusted.pem"),
         peerRule: { rules.refusal(of: $0) }))
     configuration.eventLoops = eventLoops
-    let provisioner = Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants"))
+    let provisioner = Provisioner(
+      plane, try SQLiteDataPlane(directory: "\(directory)/tenants"), clusters: clusters,
+      vault: vault)
     let counters = TenantCallCounters()
     let service = TenancyService(
       plane: plane, provisioner: provisioner,
@@ -97,6 +99,9 @@ struct LiveServer {
     .tcp(host: "127.0.0.1", port: port, serverName: serverName)
   }
 
+  /// An operator's of the platform.
+  var operatorTarget: RPCChannel.Target { .unix(path: socket) }
+
   /// As an operator of the platform.
   func asOperator<Answer>(
     over transport: Transport, _ body: (Stubs) async throws -> Answer
@@ -127,9 +132,9 @@ struct LiveServer {
 
 /// Runs `body` with a server of its own, and stops that whatever happens.
 func withLiveServer(
-  eventLoops: Int = 1, _ body: (LiveServer) async throws -> Void
+  eventLoops: Int = 1, clusters: [DataCluster] = [], _ body: (LiveServer) async throws -> Void
 ) async throws {
-  let server = try await LiveServer(eventLoops: eventLoops)
+  let server = try await LiveServer(eventLoops: eventLoops, clusters: clusters)
   do {
     try await body(server)
   } catch {

@@ -1,3 +1,4 @@
+import TenancyDatabase
 import Tenancy
 internal import TenancyCrypto
 import Testing

@@ -1,3 +1,4 @@
+import TenancyDatabase
 import Tenancy
 import TenancyTestSupport
 import Testing

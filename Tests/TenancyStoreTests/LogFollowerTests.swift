@@ -1,4 +1,6 @@
+import TenancyDatabase
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

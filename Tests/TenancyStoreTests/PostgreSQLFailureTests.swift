@@ -1,6 +1,8 @@
+import TenancyDatabase
 import Foundation
 import Synchronization
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

@@ -1,6 +1,7 @@
 import Dispatch
 import Synchronization
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

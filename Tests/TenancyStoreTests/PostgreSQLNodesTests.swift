@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

@@ -1,3 +1,4 @@
+import TenancyDatabase
 import TenancyTestSupport
 import Testing
 

@@ -1,5 +1,7 @@
+import TenancyDatabase
 import Foundation
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

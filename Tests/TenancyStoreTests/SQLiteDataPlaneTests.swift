@@ -1,3 +1,4 @@
+import TenancyDatabase
 import Foundation
 import Tenancy
 import TenancyTestSupport

@@ -117,3 +117,10 @@ def test_roles_that_are_written_otherwise(copy):
     change(copy / grants.RULES, '"resolver": permissions([', '"resolver": some([')
     with pytest.raises(articles.Problem, match="roles"):
         grants.table(copy)
+
+
+def test_the_article_on_data_shows_what_is_tested():
+    article = (ROOT / articles.CATALOG / "DataIsolation.md").read_text()
+    tested = (ROOT / "Tests/TenancyDataTests/ExampleTests.swift").read_text()
+    shown = re.findall(r"^```swift\n(.*?)^```$", article, re.M | re.S)
+    assert shown[0] in tested

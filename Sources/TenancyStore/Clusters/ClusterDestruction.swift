@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// How what a cluster has of a tenant goes.
 extension ClusterWork {

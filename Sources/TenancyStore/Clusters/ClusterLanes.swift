@@ -1,5 +1,6 @@
 internal import Synchronization
 internal import Tenancy
+import TenancyDatabase
 
 /// The connections to a cluster: one for each of those that are at work on it at once. Thread-safe.
 final class ClusterLanes: Sendable {

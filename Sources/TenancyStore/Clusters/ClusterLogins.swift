@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Which of tenants' logins can be used.
 extension ClusterWork {

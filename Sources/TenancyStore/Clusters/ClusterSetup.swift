@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// What a cluster needs before it has tenants. What is there is looked at and left alone.
 struct ClusterSetup {

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// What is done for one tenant on a connection to a cluster's database. Not thread-safe.
 struct ClusterWork {

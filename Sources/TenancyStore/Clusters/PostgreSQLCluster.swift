@@ -1,4 +1,5 @@
 public import Tenancy
+import TenancyDatabase
 
 /// Makes tenants' data in a PostgreSQL server: a database, a schema, or rows of shared tables, and in each case logins
 /// of the tenant's own that reach nothing else. Blocks; thread-safe.

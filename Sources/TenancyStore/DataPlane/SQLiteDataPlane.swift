@@ -2,6 +2,7 @@ internal import CTenancySQLite
 internal import Glibc
 internal import Synchronization
 public import Tenancy
+import TenancyDatabase
 
 /// The embedded data plane: where tenants' own data lives when there is no database server. A file for
 /// each DATABASE tenant, a file for each schema, one for each kind of data that a HYBRID tenant keeps apart, and one file

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Which tenants have a row in the shared file.
 struct SharedRows {

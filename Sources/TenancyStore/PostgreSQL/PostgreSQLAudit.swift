@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Audit records in the transaction of what they tell.
 extension PostgreSQLBatch {

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// One write transaction on one connection.
 struct PostgreSQLBatch {

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Tenancy
+import TenancyDatabase
 
 /// Makes connections to whichever of the hosts takes writes.
 struct PostgreSQLConnector {

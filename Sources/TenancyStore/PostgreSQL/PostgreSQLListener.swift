@@ -2,6 +2,7 @@ internal import Dispatch
 internal import Glibc
 internal import Synchronization
 internal import Tenancy
+import TenancyDatabase
 
 /// Hears of new revisions, on a connection and a thread of its own, until it is stopped or let go. A lost
 /// connection is made anew, with growing pauses. Thread-safe.

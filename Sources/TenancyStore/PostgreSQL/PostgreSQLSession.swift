@@ -1,5 +1,6 @@
 internal import Synchronization
 internal import Tenancy
+import TenancyDatabase
 
 /// What a store's connections know of its servers. Thread-safe.
 final class PostgreSQLReach: Sendable {

@@ -1,5 +1,6 @@
 internal import Synchronization
 public import Tenancy
+import TenancyDatabase
 
 /// How audit records are read, and removed; and how histories of configurations are read.
 extension PostgreSQLStore {

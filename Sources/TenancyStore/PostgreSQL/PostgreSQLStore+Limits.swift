@@ -1,5 +1,6 @@
 internal import Synchronization
 public import Tenancy
+import TenancyDatabase
 
 /// By a connection of its own: requests' limits wait for no write. It does not wait for the disk either: in a crash of
 /// the server the last counts may be lost.

@@ -1,5 +1,6 @@
 internal import Synchronization
 public import Tenancy
+import TenancyDatabase
 
 /// The control plane in one schema of a PostgreSQL database, which several nodes may share.
 ///

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// The statements of a batch, in the order in which they are to be run.
 struct StatementRecorder: StatementRunner {

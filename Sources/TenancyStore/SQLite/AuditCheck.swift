@@ -1,5 +1,6 @@
 internal import Tenancy
 internal import TenancyCrypto
+import TenancyDatabase
 
 /// Whether the chains of audit records are whole, each by itself and with the heads that the platform's names.
 /// Where a chain's first records were removed, it begins behind the last of them, with whose hash it goes on.

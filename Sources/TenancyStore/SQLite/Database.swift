@@ -1,5 +1,6 @@
 internal import CTenancySQLite
 internal import Tenancy
+import TenancyDatabase
 
 /// An open database of the latest version, with all settings made.
 struct Database {

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Tenancy
+import TenancyDatabase
 
 /// One life of a store: from its making or a restore to the next restore. Revisions, versions and epochs of a
 /// later life are above all that were given out in an earlier one, as far as anyone can tell.

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Whether the log has every revision that it must have, and each row of it parses.
 struct LogCheck {

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// The steps that make a database what this program expects. A step that was released is never
 /// changed: what it should have done differently, the next one does.

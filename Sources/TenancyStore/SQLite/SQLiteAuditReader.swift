@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Reads audit records, what was, and histories of configurations, by a connection of its own, which sees what is
 /// committed and keeps no write waiting: in WAL mode neither waits for the other. Not thread-safe.

@@ -1,6 +1,7 @@
 internal import CTenancySQLite
 internal import Glibc
 public import Tenancy
+import TenancyDatabase
 
 /// Copies a store, also under a server that runs and writes.
 ///

@@ -1,6 +1,7 @@
 internal import Glibc
 public import Tenancy
 internal import TenancyCrypto
+import TenancyDatabase
 
 /// Puts a backup in a store's place.
 ///

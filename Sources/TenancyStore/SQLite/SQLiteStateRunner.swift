@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Runs the statements of changes on one connection, at once. Keeps them compiled.
 final class SQLiteStateRunner: StatementRunner {

@@ -1,5 +1,6 @@
 internal import CTenancySQLite
 public import Tenancy
+import TenancyDatabase
 
 /// A file's limits are one node's: its buckets are counted in memory, its quotas here.
 extension SQLiteStore: LimitLedger {

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Once, passwords of tenants' databases were stored as they are, in tenants' configurations. They are
 /// sealed, and what is left of them in the files' unused space is removed.

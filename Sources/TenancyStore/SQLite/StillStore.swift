@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import Glibc
 internal import Tenancy
+import TenancyDatabase
 
 /// Reads a store that is another process', or nobody's at the moment, without a trace in its directory.
 enum StillStore {

@@ -1,5 +1,6 @@
 internal import Glibc
 public import Tenancy
+import TenancyDatabase
 
 /// How many rows a store has.
 public struct StoreCounts: Codable, Hashable, Sendable {

@@ -1,5 +1,6 @@
 internal import CTenancySQLite
 internal import Tenancy
+import TenancyDatabase
 
 extension StoreError {
   init(_ error: SQLiteError) { self.init(error.storeCode, error.description) }

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// One row for each chain of audit records. It tells where the chain begins, and finds those of which something
 /// may go, without a look at the others. A write touches it only when a chain gets a second record, as its last is

@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// The histories of configurations, of all owners. `place` is where an entry ends in its owner's history, in bytes since
 /// that began, so that one number bounds how long it is and how many entries it has.

@@ -1,12 +1,5 @@
 internal import Tenancy
-
-/// A value bound to a statement's parameter.
-enum SQLValue: Equatable {
-  case null
-  case integer(Int64)
-  case text(String)
-  case blob([UInt8])
-}
+import TenancyDatabase
 
 extension SQLValue {
   static func id(_ id: TenantID) -> SQLValue { .text(id.description) }

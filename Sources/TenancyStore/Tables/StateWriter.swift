@@ -1,4 +1,5 @@
 internal import Tenancy
+import TenancyDatabase
 
 /// Turns log entries and their changes into statements, which are the same in both databases.
 struct StateWriter {

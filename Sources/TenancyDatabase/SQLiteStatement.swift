@@ -1,24 +1,50 @@
 internal import CTenancySQLite
 
 /// Owns one compiled statement.
-final class SQLiteStatement {
-  private let handle: OpaquePointer
+package final class SQLiteStatement {
+  /// Of what else is done with it, while this lives.
+  package let handle: OpaquePointer
   private let sql: String
   /// The database must outlive the statement.
   private let connection: SQLiteConnection
 
-  init(_ sql: String, on connection: SQLiteConnection) throws(SQLiteError) {
+  /// - Parameter isSingle: whether what is behind the first statement is refused, and not just ignored.
+  package init(
+    _ sql: String, on connection: SQLiteConnection, isSingle: Bool = false
+  ) throws(SQLiteError) {
+    // With its length: what is behind a NUL would not be seen.
+    let text = Array(sql.utf8CString)
+    guard !isSingle || !sql.utf8.contains(0), let count = Int32(exactly: text.count) else {
+      throw SQLiteError(code: SQLITE_MISUSE, message: Self.notOneStatement, sql: sql)
+    }
     var compiled: OpaquePointer?
+    var isMore = false
     let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
-    let code = sqlite3_prepare_v3(connection.handle, sql, -1, flags, &compiled, nil)
+    let code = text.withUnsafeBufferPointer { text in
+      var rest: UnsafePointer<CChar>?
+      let code = sqlite3_prepare_v3(
+        connection.handle, text.baseAddress, count, flags, &compiled, &rest)
+      // Only blanks, comments and semicolons make no statement and no error.
+      while code == SQLITE_OK, isSingle, !isMore, let from = rest, from.pointee != 0 {
+        var other: OpaquePointer?
+        let end = sqlite3_prepare_v3(connection.handle, from, -1, 0, &other, &rest)
+        isMore = end != SQLITE_OK || other != nil
+        sqlite3_finalize(other)
+      }
+      return code
+    }
     guard code == SQLITE_OK else { throw connection.lastError(sql: sql) }
-    guard let compiled else {
-      throw SQLiteError(code: SQLITE_MISUSE, message: "empty statement", sql: sql)
+    guard let compiled, !isMore else {
+      sqlite3_finalize(compiled)
+      throw SQLiteError(
+        code: SQLITE_MISUSE, message: isSingle ? Self.notOneStatement : "empty statement", sql: sql)
     }
     handle = compiled
     self.sql = sql
     self.connection = connection
   }
+
+  package static let notOneStatement = "it is not one statement"
 
   deinit {
     // Its result repeats the last step's error, which was reported then.
@@ -26,21 +52,21 @@ final class SQLiteStatement {
   }
 
   /// Runs a statement to its end.
-  func run(_ values: [SQLValue]) throws(SQLiteError) {
+  package func run(_ values: [SQLValue]) throws(SQLiteError) {
     defer { reset() }
     try bind(values)
     while try step() {}
   }
 
   /// Binds all parameters, from the first.
-  func bind(_ values: [SQLValue]) throws(SQLiteError) {
+  package func bind(_ values: [SQLValue]) throws(SQLiteError) {
     for (index, value) in values.enumerated() {
       try bind(value, at: Int32(index + 1))
     }
   }
 
   /// Advances to the next row. Returns false at the end.
-  func step() throws(SQLiteError) -> Bool {
+  package func step() throws(SQLiteError) -> Bool {
     switch sqlite3_step(handle) {
     case SQLITE_ROW: return true
     case SQLITE_DONE: return false
@@ -49,7 +75,7 @@ final class SQLiteStatement {
   }
 
   /// Makes the statement ready to run again and lets go of what was bound to it.
-  func reset() {
+  package func reset() {
     // Its result repeats the last step's error, which was reported then.
     sqlite3_reset(handle)
     sqlite3_clear_bindings(handle)
@@ -60,6 +86,7 @@ final class SQLiteStatement {
       switch value {
       case .null: sqlite3_bind_null(handle, index)
       case .integer(let integer): sqlite3_bind_int64(handle, index, integer)
+      case .real(let number): sqlite3_bind_double(handle, index, number)
       case .text(let text):
         // With its length, for it may contain NUL.
         text.withCString { bytes in
@@ -79,46 +106,5 @@ final class SQLiteStatement {
   /// does not import; SQLite compares it and never calls it.
   private static var transient: sqlite3_destructor_type {
     unsafeBitCast(-1, to: sqlite3_destructor_type.self)
-  }
-}
-
-/// The current row's columns, counted from 0.
-extension SQLiteStatement: TableRow {
-  func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
-
-  /// Nil unless the column is an integer.
-  func integer(_ column: Int32) -> Int64? {
-    guard sqlite3_column_type(handle, column) == SQLITE_INTEGER else { return nil }
-    return sqlite3_column_int64(handle, column)
-  }
-
-  /// Nil unless the column is a blob.
-  func bytes(_ column: Int32) -> [UInt8]? {
-    guard sqlite3_column_type(handle, column) == SQLITE_BLOB else { return nil }
-    let start = sqlite3_column_blob(handle, column)
-    let count = Int(sqlite3_column_bytes(handle, column))
-    return Array(UnsafeRawBufferPointer(start: start, count: count))
-  }
-
-  /// Nil unless the column is text in valid UTF-8.
-  func text(_ column: Int32) -> String? {
-    guard sqlite3_column_type(handle, column) == SQLITE_TEXT,
-      let bytes = sqlite3_column_text(handle, column)
-    else { return nil }
-    let count = Int(sqlite3_column_bytes(handle, column))
-    // SQLite's until the next step; copied here.
-    let span = Span(_unsafeStart: bytes, count: count)
-    // Text that is not valid is none, as promised.
-    guard let utf8 = try? UTF8Span(validating: span) else { return nil }
-    return String(copying: utf8)
-  }
-
-  func withText<Result>(_ column: Int32, _ body: (RawSpan) -> Result?) -> Result? {
-    guard sqlite3_column_type(handle, column) == SQLITE_TEXT,
-      let bytes = sqlite3_column_text(handle, column)
-    else { return nil }
-    let count = Int(sqlite3_column_bytes(handle, column))
-    // SQLite's until the next step.
-    return body(Span(_unsafeStart: bytes, count: count).bytes)
   }
 }

@@ -1,18 +1,18 @@
 /// C strings, or nothing in their place, in one piece of memory.
-struct CStrings {
+package struct CStrings {
   private var bytes: [CChar] = []
   private var offsets: [Int?] = []
 
-  init() {}
+  package init() {}
 
-  init(_ texts: some Sequence<String>) {
+  package init(_ texts: some Sequence<String>) {
     for text in texts { append(text) }
   }
 
-  var count: Int { offsets.count }
+  package var count: Int { offsets.count }
 
   /// What follows a NUL in the text is lost.
-  mutating func append(_ text: String?) {
+  package mutating func append(_ text: String?) {
     guard let text else {
       offsets.append(nil)
       return
@@ -23,7 +23,7 @@ struct CStrings {
   }
 
   /// Lends the strings, and a null pointer after the last.
-  func withPointers<Result>(
+  package func withPointers<Result>(
     _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
   ) -> Result {
     bytes.withUnsafeBufferPointer { buffer in

@@ -1,34 +1,42 @@
 internal import CTenancySQLite
 
 /// Why SQLite refused. Holds the SQL text but never the values bound to it: they may be secrets.
-struct SQLiteError: Error, CustomStringConvertible {
+package struct SQLiteError: Error, CustomStringConvertible {
   /// The extended result code.
-  let code: Int32
-  let message: String
-  let sql: String
+  package let code: Int32
+  package let message: String
+  package let sql: String
+
+  package init(code: Int32, message: String, sql: String) {
+    self.code = code
+    self.message = message
+    self.sql = sql
+  }
 
   /// The result code without its extension.
-  var primaryCode: Int32 { code & 0xFF }
+  package var primaryCode: Int32 { code & 0xFF }
   /// The file holds no database, or not the one that it should: no table of that name, for instance.
-  var meansLoss: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR].contains(primaryCode) }
-  var description: String {
+  package var meansLoss: Bool {
+    [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR].contains(primaryCode)
+  }
+  package var description: String {
     sql.isEmpty
       ? "SQLite \(code): \(message)" : "SQLite \(code): \(message) in: \(sql.quotedStatement)"
   }
 }
 
 /// Owns one database handle. Not thread-safe: the handle is opened without SQLite's own mutex.
-final class SQLiteConnection {
-  let handle: OpaquePointer
+package final class SQLiteConnection {
+  package let handle: OpaquePointer
 
   /// Opens a file that exists.
-  convenience init(path: String) throws(SQLiteError) {
+  package convenience init(path: String) throws(SQLiteError) {
     try self.init(Self.plainName(of: path), of: path, SQLITE_OPEN_READWRITE)
   }
 
   /// Opens a file that exists to read it, and nothing else.
   /// - Parameter isStill: whether nobody else can change it meanwhile: then no other file is made or read.
-  convenience init(reading path: String, isStill: Bool) throws(SQLiteError) {
+  package convenience init(reading path: String, isStill: Bool) throws(SQLiteError) {
     let options = isStill ? "?mode=ro&immutable=1" : "?mode=ro"
     try self.init(
       Self.uri(of: path) + options, of: path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
@@ -53,37 +61,40 @@ final class SQLiteConnection {
   }
 
   /// Whether a transaction is open. SQLite rolls some failed ones back by itself.
-  var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+  package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
   /// How many rows the last INSERT, UPDATE or DELETE changed.
-  var changedRows: Int64 { sqlite3_changes64(handle) }
+  package var changedRows: Int64 { sqlite3_changes64(handle) }
 
   /// Runs statements that have no parameters, ignoring any rows.
-  func execute(_ sql: String) throws(SQLiteError) {
+  package func execute(_ sql: String) throws(SQLiteError) {
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
     guard code == SQLITE_OK else { throw lastError(sql: sql) }
   }
 
   /// Compiles one statement, to be used many times.
-  func prepare(_ sql: String) throws(SQLiteError) -> SQLiteStatement {
+  package func prepare(_ sql: String) throws(SQLiteError) -> SQLiteStatement {
     try SQLiteStatement(sql, on: self)
   }
 
   /// The first column of the only row of a statement such as a PRAGMA.
-  func integer(_ sql: String) throws(SQLiteError) -> Int64 {
+  package func integer(_ sql: String) throws(SQLiteError) -> Int64 {
     let statement = try prepare(sql)
     defer { statement.reset() }
-    return try statement.step() ? statement.integer(0) ?? 0 : 0
+    return try statement.step() ? sqlite3_column_int64(statement.handle, 0) : 0
   }
 
   /// Likewise, as text; empty when there is no row.
-  func text(_ sql: String) throws(SQLiteError) -> String {
+  package func text(_ sql: String) throws(SQLiteError) -> String {
     let statement = try prepare(sql)
     defer { statement.reset() }
-    return try statement.step() ? statement.text(0) ?? "" : ""
+    guard try statement.step(), let text = sqlite3_column_text(statement.handle, 0) else {
+      return ""
+    }
+    return String(cString: text)
   }
 
-  func lastError(sql: String) -> SQLiteError {
+  package func lastError(sql: String) -> SQLiteError {
     SQLiteError(
       code: sqlite3_extended_errcode(handle), message: String(cString: sqlite3_errmsg(handle)),
       sql: sql)

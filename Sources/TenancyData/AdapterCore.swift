@@ -70,20 +70,14 @@ final class AdapterCore: Sendable {
     _ body: (any DataSession) async throws(DataError) -> Result
   ) async throws(DataError) -> Result {
     let session = try await session(until: deadline)
-    let result: Result
     do throws(DataError) {
-      result = try await body(session)
+      let result = try await body(session)
+      await giveBack(session)
+      return result
     } catch {
       await giveBack(session)
       throw error
     }
-    // What it began by itself is not the next borrower's: the session ends, and that with it.
-    let isOver = await !session.isInTransaction
-    await giveBack(session)
-    guard isOver else {
-      throw DataError(.denied, "transactions are begun by beginTransaction or withTransaction")
-    }
-    return result
   }
 
   // MARK: Changes

@@ -51,8 +51,11 @@ public struct QueryOptions: Hashable, Sendable {
 public struct TransactionOptions: Hashable, Sendable {
   /// What transactions see of each other. SQLite's are always serializable.
   public enum Isolation: Hashable, Sendable {
+    /// Each statement sees what was committed before it.
     case readCommitted
+    /// All statements see what was committed before the first.
     case repeatableRead
+    /// As if one ran after the other, or else there is a serialization failure.
     case serializable
   }
 

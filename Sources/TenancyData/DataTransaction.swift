@@ -51,7 +51,7 @@ public final class DataTransaction: Sendable {
     return try await alone { () async throws(DataError) in
       try await self.session.collect(
         Statement(sql: sql, parameters: parameters), until: deadline,
-        maximumBytes: self.core.configuration.maximumResultBytes)
+        maximumBytes: self.core.configuration.maximumResultBytes, isWithin: true)
     }
   }
 
@@ -184,7 +184,6 @@ public final class DataTransaction: Sendable {
     do throws(DataError) {
       try check()
       let result = try await body()
-      try await confirm()
       await gate.leave()
       return result
     } catch {
@@ -216,7 +215,9 @@ public final class DataTransaction: Sendable {
     guard try AdapterCore.currentTenant() == tenant else {
       throw DataError(.tenantMismatch, "the transaction is another tenant's than the task's")
     }
-    switch phase.withLock({ $0 }) {
+    let phase = self.phase.withLock { $0 }
+    if phase != .over, session.interruption.isRevoked { throw Interruption.Reason.revoked.error }
+    switch phase {
     case .open: return
     case .failed: throw DataError(.transactionEnded, "a statement has failed: roll it back")
     case .over: throw DataError(.transactionEnded, "the transaction is over")
@@ -230,13 +231,6 @@ public final class DataTransaction: Sendable {
       return phase == .over
     }
     if isOver { throw DataError(.transactionEnded, "the transaction is over") }
-  }
-
-  /// A statement may have ended it, such as COMMIT: then what follows would be in none.
-  private func confirm() async throws(DataError) {
-    guard await session.isInTransaction else {
-      throw DataError(.transactionEnded, "the statement has ended the transaction")
-    }
   }
 
   /// After a failure: of the database's, or of one that leaves the transaction as it was.

@@ -38,7 +38,7 @@ public final class MultiTenantDatabaseAdapter: Sendable {
     return try await core.withSession(until: deadline) { (session) async throws(DataError) in
       try await session.collect(
         Statement(sql: sql, parameters: parameters), until: deadline,
-        maximumBytes: self.core.configuration.maximumResultBytes)
+        maximumBytes: self.core.configuration.maximumResultBytes, isWithin: false)
     }
   }
 

@@ -57,8 +57,9 @@ public struct PostgreSQLPlace: Hashable, Sendable {
   public struct TLS: Hashable, Sendable {
     /// Of those who the server's certificate may be from.
     public var authorities: String
-    /// The client's own certificate, and its key; nil: none.
+    /// The client's own certificate; nil: none.
     public var certificate: String?
+    /// Its key.
     public var privateKey: String?
 
     /// - Parameter authorities: a file in PEM.

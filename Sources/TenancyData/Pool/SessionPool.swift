@@ -29,6 +29,7 @@ final class SessionPool: Sendable {
       case .refuse(let error): throw error
       case .open: return try await open(place, until: deadline)
       case .use(let session):
+        if session.cleansAtOnce { return session }
         if await session.isClean(until: deadline) { return session }
         // Lost while nobody had it, or not to be proven clean.
         await discard(session)

@@ -13,6 +13,7 @@ actor PostgreSQLSession: DataSession {
 
   nonisolated let place: TenantPlace
   nonisolated let interruption = Interruption()
+  nonisolated let cleansAtOnce = false
   private let parameters: PostgreSQLParameters
   /// Nil: not connected, or no more.
   private var handle: PostgreSQLHandle?

@@ -5,6 +5,7 @@ internal import TenancyDatabase
 actor SQLiteSession: DataSession {
   nonisolated let place: TenantPlace
   nonisolated let interruption = Interruption()
+  nonisolated let cleansAtOnce = true
   private nonisolated let thread: SessionThread
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 

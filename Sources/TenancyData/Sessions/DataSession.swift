@@ -57,6 +57,8 @@ protocol DataSession: Actor {
   /// Begins to forget all that its borrower has left.
   /// - Returns: whether it may be used again, as far as is known.
   func clean() async -> Bool
+  /// Whether `clean` has done it all.
+  nonisolated var cleansAtOnce: Bool { get }
   /// Makes sure that it has forgotten.
   func isClean(until deadline: ContinuousClock.Instant) async -> Bool
   /// Closes it, which undoes what is not committed; at once unless it is at something, which ends then.

@@ -1,31 +1,45 @@
 extension DataSession {
   /// Runs a statement, and takes all of its rows.
-  nonisolated func collect(
-    _ statement: Statement, until deadline: ContinuousClock.Instant, maximumBytes: Int
+  /// - Parameter isWithin: whether it is in a transaction, which it must not end; else it must not begin one.
+  func collect(
+    _ statement: Statement, until deadline: ContinuousClock.Instant, maximumBytes: Int,
+    isWithin: Bool
   ) async throws(DataError) -> DataResult {
     do throws(DataError) {
-      return try await interruption.guarding { () async throws(DataError) in
+      let result = try await interruption.guarding { () async throws(DataError) in
         try await self.start(statement, until: deadline)
-        var result = DataResult(rows: [], columns: [], changedRows: 0)
-        var size = 0
-        while true {
-          let batch = try await self.next(until: deadline)
-          for row in batch.rows { size += row.size }
-          guard size <= maximumBytes else {
-            throw DataError(
-              .resultTooLarge,
-              "the rows take more than \(maximumBytes) bytes: read them by withRows")
-          }
-          result.rows += batch.rows
-          guard batch.isLast else { continue }
-          result.columns = batch.columns.names
-          result.changedRows = batch.changedRows
-          return result
-        }
+        return try await self.rest(until: deadline, maximumBytes)
       }
+      if interruption.isRevoked { throw Interruption.Reason.revoked.error }
+      guard isInTransaction == isWithin else {
+        throw isWithin
+          ? DataError(.transactionEnded, "the statement has ended the transaction")
+          : DataError(.denied, "transactions are begun by beginTransaction or withTransaction")
+      }
+      return result
     } catch {
       await endEarly()
       throw error
+    }
+  }
+
+  private func rest(
+    until deadline: ContinuousClock.Instant, _ maximumBytes: Int
+  ) async throws(DataError) -> DataResult {
+    var result = DataResult(rows: [], columns: [], changedRows: 0)
+    var size = 0
+    while true {
+      let batch = try await next(until: deadline)
+      for row in batch.rows { size += row.size }
+      guard size <= maximumBytes else {
+        throw DataError(
+          .resultTooLarge, "the rows take more than \(maximumBytes) bytes: read them by withRows")
+      }
+      result.rows += batch.rows
+      guard batch.isLast else { continue }
+      result.columns = batch.columns.names
+      result.changedRows = batch.changedRows
+      return result
     }
   }
 
@@ -54,7 +68,7 @@ extension DataSession {
   }
 
   /// Also where the task is cancelled.
-  nonisolated func endEarly() async {
+  func endEarly() async {
     _ = interruption.begin()
     await abandon()
   }

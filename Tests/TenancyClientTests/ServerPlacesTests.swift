@@ -1,5 +1,6 @@
 import Tenancy
 import TenancyClient
+import TenancyContext
 import TenancyData
 import TenancyDataClient
 import TenancyRPC
@@ -73,7 +74,7 @@ struct ServerPlacesTests {
       let (acme, zeta) = (try #require(ids["acme"]), try #require(ids["zeta"]))
       let data = MultiTenantDatabaseAdapter(places: ServerPlaces(channel))
       for (id, name) in [(acme, "acme"), (zeta, "zeta")] {
-        try await TenantContext(tenant: id).run {
+        try await TenantContext.with(TenantContext(id: id)) {
           try await data.query(
             "INSERT INTO orders VALUES ($1, 1, $2)", [.text("t-\(name)"), .text(name)])
           let notes = try await data.query("SELECT note FROM orders", as: String.self)
@@ -81,14 +82,14 @@ struct ServerPlacesTests {
         }
       }
       try await isEndedWithTheTenant(acme, data, manager)
-      let notes = try await TenantContext(tenant: zeta).run {
+      let notes = try await TenantContext.with(TenantContext(id: zeta)) {
         try await data.query("SELECT note FROM orders", as: String.self)
       }
       #expect(notes == ["zeta"])
       // A tenant that is not there, and one that is nobody's.
       let nobody = TenantID.generate(atMilliseconds: 1)
       let unknown = await code {
-        try await TenantContext(tenant: nobody).run { try await data.query("SELECT 1") }
+        try await TenantContext.with(TenantContext(id: nobody)) { try await data.query("SELECT 1") }
       }
       #expect(unknown == .tenantUnavailable)
       await data.close()
@@ -101,7 +102,7 @@ struct ServerPlacesTests {
     _ tenant: TenantID, _ data: MultiTenantDatabaseAdapter, _ manager: TenantManagerClient
   ) async throws {
     let name = "tenants/\(tenant)"
-    try await TenantContext(tenant: tenant).run {
+    try await TenantContext.with(TenantContext(id: tenant)) {
       let transaction = try await data.beginTransaction()
       try await transaction.query("UPDATE orders SET note = 'lost'")
       _ = try await manager.deactivateTenant(V1.DeactivateTenantRequest(name: name))

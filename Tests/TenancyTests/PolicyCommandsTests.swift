@@ -21,21 +21,28 @@ struct PolicyCommandsTests {
     return { _ in { set.covers($0) } }
   }
 
-  private func roles(holding held: [String] = []) -> RoleCommands {
+  /// What the methods ask for that make each change by itself.
+  private static let methods = [
+    "tenancy.roles:*", "tenancy.assignments:*", "tenancy.groups:*", "tenancy.group_members:*",
+  ]
+
+  private func roles(holding held: [String] = methods) -> RoleCommands {
     RoleCommands(
       test.plane, actor: "alice", tenant: id, judge: .server, power: Self.power(held))
   }
 
-  private func groups(holding held: [String] = []) -> GroupCommands {
+  private func groups(holding held: [String] = methods) -> GroupCommands {
     GroupCommands(
       test.plane, actor: "alice", tenant: id, judge: .server, power: Self.power(held))
   }
 
   @discardableResult
   private func apply(
-    _ changes: [PolicyChange], basis: UInt64? = nil, holding held: [String] = []
+    _ changes: [PolicyChange], basis: UInt64? = nil, holding held: [String] = [],
+    methods: [String] = methods
   ) async throws(TenancyError) -> PolicyCommands.Outcome {
-    try await PolicyCommands(roles(holding: held), groups(holding: held))
+    let held = held + methods
+    return try await PolicyCommands(roles(holding: held), groups(holding: held))
       .apply(changes, basis: basis)
   }
 
@@ -186,7 +193,7 @@ struct PolicyCommandsTests {
   // MARK: Who may
 
   @Test func nobodyGivesTogetherWhatTheyMayNotGive() async throws {
-    let admin = "tenancy.roles:delete"
+    let admin = "tenancy.tokens:issue"
     let error = await refusalOf([Self.role("strong", [admin]), Self.assign("alice", "strong")])
     #expect(error?.reason == .permissionMissing && error?.metadata["permission"] == admin)
     #expect(error?.metadata["field"] == "changes[0]")
@@ -222,6 +229,40 @@ struct PolicyCommandsTests {
     #expect(held("ann") == ["pay"] && held("bob") == ["approve"])
   }
 
+  /// Who may change a policy as a whole, and not its roles, does not change its roles.
+  @Test func eachChangeAsksForWhatItsMethodDoes() async throws {
+    try await apply([
+      Self.role("reader", ["docs:read"]), Self.assign("ann", "reader"),
+      .putGroup(id: "staff", title: "", summary: ""),
+      .putMember("ann", group: "staff", expireTime: nil),
+    ])
+    var (assignments, budget) = (policy.assignments(), WorkBudget.uncapped)
+    let given = assignments.next(&budget)
+    var members = policy.groupMembers(of: "staff")
+    let joined = members.next(&budget)
+    let changes: [(PolicyChange, String)] = [
+      (Self.role("new"), "roles:create"), (Self.role("reader"), "roles:update"),
+      (Self.assign("bob", "reader"), "assignments:create"),
+      (.putGroup(id: "new", title: "", summary: ""), "groups:create"),
+      (.putGroup(id: "staff", title: "x", summary: ""), "groups:update"),
+      (.putMember("bob", group: "staff", expireTime: nil), "group_members:create"),
+      (.deleteAssignment(id: try #require(given).id), "assignments:delete"),
+      (.deleteMember(id: try #require(joined).id), "group_members:delete"),
+      (.deleteGroup(id: "staff"), "groups:delete"), (.deleteRole(id: "reader"), "roles:delete"),
+    ]
+    for (change, name) in changes {
+      let others = changes.map { "tenancy.\($0.1)" }.filter { $0 != "tenancy.\(name)" }
+      let error = await refusal { () async throws(TenancyError) in
+        try await apply([change], methods: others)
+      }
+      #expect(error?.reason == .permissionMissing)
+      #expect(error?.metadata["permission"] == "tenancy.\(name)")
+      // A role goes with its assignments.
+      let more = name == "roles:delete" ? ["tenancy.assignments:delete"] : []
+      try await apply([change], methods: ["tenancy.\(name)"] + more)
+    }
+  }
+
   @Test func othersWorkloadsGetNothing() async throws {
     let other = "spiffe://example.org/tenant/globex/web"
     let error = await refusalOf([Self.role("reader"), Self.assign(other, "reader")])
@@ -245,6 +286,22 @@ struct PolicyCommandsTests {
     #expect(error?.violations.first?.description.contains("several calls") == true)
     #expect(policy.role("big") == nil)
     try await apply(Array(costly.prefix(20)), holding: reserved)
+  }
+
+  /// Groups that hold roles are looked at for each role that is to exclude another.
+  @Test func groupsThatHoldRolesCount() async throws {
+    try await apply([Self.role("held"), Self.role("a"), Self.role("b"), Self.role("c")])
+    for start in stride(from: 0, to: 400, by: 200) {
+      try await apply(
+        (start..<start + 200).flatMap {
+          [
+            .putGroup(id: "g\($0)", title: "", summary: ""), Self.assign("group:g\($0)", "held"),
+          ]
+        })
+    }
+    let flips = (0..<100).map { Self.role("a", exclusions: [$0 % 2 == 0 ? "b" : "c"]) }
+    #expect(await refusalOf(flips)?.category == .invalidArgument)
+    try await apply(Array(flips.prefix(10)))
   }
 
   /// Updates of a role that many inherit from look at all of them.

@@ -35,10 +35,14 @@ extension PolicyContent {
   }
 
   /// A group that holds one of `roles`, or one that inherits from one, and that role.
-  func groupHolding(_ roles: RoleSet, at now: Timestamp) -> (group: String, role: String)? {
-    var (rest, budget) = (holdingGroups, WorkBudget.uncapped)
-    while let number = rest.lowest {
+  /// As far as the budget goes: whether it was enough is for the caller to ask.
+  func groupHolding(
+    _ roles: RoleSet, at now: Timestamp, _ budget: inout WorkBudget
+  ) -> (group: String, role: String)? {
+    var rest = holdingGroups
+    while let number = rest.lowest, !budget.isSpent {
       rest.remove(number)
+      budget.visit()
       guard let role = groupHoldings(number)?.anywhere(roles, family, at: now, &budget),
         let id = self.role(number: role)?.role.id, let subject = groups.subject(number)
       else { continue }

@@ -152,6 +152,9 @@ public struct TenantPolicy: Sendable {
     return nil
   }
 
+  /// Groups that hold roles.
+  var holdingGroupCount: Int { shared.content.holdingGroups.count }
+
   /// How often a role is assigned.
   func assignmentCount(ofRole role: String) -> Int { shared.content.holders[role]?.count ?? 0 }
 

@@ -19,6 +19,25 @@ public enum PolicyChange: Sendable {
   /// Takes it away, by the assignment's id.
   case deleteAssignment(id: String)
 
+  /// What the methods that make it by itself ask for, without the prefix of permissions on this API.
+  func permissions(_ policy: TenantPolicy) -> [String] {
+    switch self {
+    case .putRole(let role, _):
+      [policy.role(role.id) == nil ? "roles:create" : "roles:update"]
+    case .deleteRole(let id):
+      // By force they go with it, as here.
+      policy.assignmentCount(ofRole: id) > 0
+        ? ["roles:delete", "assignments:delete"] : ["roles:delete"]
+    case .putGroup(let id, _, _, _):
+      [policy.group(id) == nil ? "groups:create" : "groups:update"]
+    case .deleteGroup: ["groups:delete"]
+    case .putMember: ["group_members:create"]
+    case .deleteMember: ["group_members:delete"]
+    case .putAssignment: ["assignments:create"]
+    case .deleteAssignment: ["assignments:delete"]
+    }
+  }
+
   /// As the API's request has it.
   var field: String {
     switch self {

@@ -7,6 +7,8 @@ public struct PolicyCommands: Sendable {
   public static let maximumChanges = 500
   /// Roles that inherit from one that is changed, which count like one small change.
   private static let heirsPerCost = 16
+  /// Groups that hold roles, each of which may hold what a role is to exclude: likewise.
+  private static let groupsPerCost = 16
   /// Permissions of a role as it was and as it is to be, which count like one small change.
   private static let permissionsPerCost = 64
 
@@ -14,8 +16,27 @@ public struct PolicyCommands: Sendable {
   public struct Outcome: Sendable {
     /// How many of the changes found something that was not so already.
     public let changed: Int
-    /// Since when the policy is as it is now, or could have been.
+    /// A revision of the policy as it is by now, but not as it would be after a rehearsal.
     public let revision: UInt64
+  }
+
+  /// Who may change a policy as a whole may do each of its changes, or none is done.
+  private struct Methods {
+    private let holds: (Permission) -> Bool
+    private var known: [String: Bool] = [:]
+
+    init(_ holds: @escaping (Permission) -> Bool) { self.holds = holds }
+
+    mutating func demand(
+      for change: PolicyChange, _ policy: TenantPolicy
+    ) throws(TenancyError) {
+      for name in change.permissions(policy) {
+        let text = Permission.reservedPrefix + name
+        let may = known[name] ?? Permission(parsing: text).map(holds) ?? false
+        known[name] = may
+        guard may else { throw .missing(permission: text) }
+      }
+    }
   }
 
   private let roles: RoleCommands
@@ -41,7 +62,10 @@ public struct PolicyCommands: Sendable {
   ) async throws(TenancyError) -> Outcome {
     guard changes.count <= Self.maximumChanges else { throw Self.tooMany }
     let policy = plane.state.find(tenant)?.policy ?? TenantPolicy()
-    let cost = changes.reduce(0) { $0 + self.cost(of: $1, policy) }
+    var cost = 0
+    for change in changes where cost <= WriteTerms.maximumCost {
+      cost += self.cost(of: change, policy)
+    }
     return try await roles.write("policies.apply", changes: cost) {
       (record, transaction) throws(TenancyError) -> Outcome in
       if let basis, record.policy.revision > basis {
@@ -83,6 +107,7 @@ public struct PolicyCommands: Sendable {
   ) throws(TenancyError) -> Outcome {
     let revision = transaction.state.revision
     var (cost, changed) = (0, 0)
+    var methods = Methods(roles.power(transaction.state))
     for (at, change) in changes.enumerated() {
       guard let record = working.find(tenant) else { throw .tenantNotFound }
       // On what is there by now: a role that this makes may be a large one to give.
@@ -90,6 +115,7 @@ public struct PolicyCommands: Sendable {
       guard cost <= WriteTerms.maximumCost else { throw Self.tooCostly(at) }
       var step = transaction.step(on: working)
       do throws(TenancyError) {
+        try methods.demand(for: change, record.policy)
         try make(change, record, &step)
       } catch {
         throw error.within("changes[\(at)]", change.field)
@@ -100,7 +126,9 @@ public struct PolicyCommands: Sendable {
       }
       transaction.take(step, about: tenant)
     }
-    let outcome = Outcome(changed: changed, revision: revision + (changed > 0 ? 1 : 0))
+    // Of what is kept nowhere, that of the state that it was tried on.
+    let isKept = changed > 0 && !roles.isRehearsal
+    let outcome = Outcome(changed: changed, revision: revision + (isKept ? 1 : 0))
     transaction.give(id: "\(outcome.changed) \(outcome.revision)")
     return outcome
   }
@@ -151,6 +179,8 @@ public struct PolicyCommands: Sendable {
       return WriteTerms.cost(ofBytes: role.contentBytes + (before?.contentBytes ?? 0))
         + entries / Self.permissionsPerCost
         + RoleRules(policy).heirCount(of: role.id) / Self.heirsPerCost
+        + (before?.exclusions ?? [] != role.exclusions || before?.parents ?? [] != role.parents
+          ? policy.holdingGroupCount / Self.groupsPerCost : 0)
     case .deleteRole(let id): return 1 + policy.assignmentCount(ofRole: id)
     case .putGroup, .deleteGroup: return 1
     case .putMember(let member, let group, _):

@@ -95,7 +95,7 @@ extension RoleCommands {
   /// What it takes to judge who gives a role, or takes it away, as small changes.
   func costOfJudging(_ id: String, _ policy: TenantPolicy) -> Int {
     let rules = RoleRules(policy)
-    return (rules.reserved(grantedBy: [id]).count + rules.reserved(deniedBy: [id]).count) / 64
+    return rules.costOfFamily(of: id)
   }
 
   private func checkSubject(_ subject: String, _ state: ControlState) throws(TenancyError) {

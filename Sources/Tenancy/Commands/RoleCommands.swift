@@ -10,7 +10,7 @@ public struct RoleCommands: Sendable {
   let tenant: TenantID
   private let judge: WriteJudge
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
-  private let power: Power
+  let power: Power
 
   /// Whether the caller holds a permission, asked of one after the other on one state.
   public typealias Power = @Sendable (ControlState) -> (Permission) -> Bool
@@ -189,6 +189,9 @@ public struct RoleCommands: Sendable {
   public static func notFound(_ id: String) -> TenancyError {
     TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
   }
+
+  /// Whether nothing of it is kept.
+  var isRehearsal: Bool { judge.isRehearsal }
 
   /// How its changes wait.
   var terms: WriteTerms { judge.terms() }

@@ -162,6 +162,15 @@ struct RoleRules {
 
   // MARK: What is given
 
+  /// What it takes to look at a role with all that it inherits, as small changes.
+  func costOfFamily(of id: String) -> Int {
+    let all = withAncestors([id]).reduce(0) {
+      $0 + 1 + $1.reservedPermissions.count + $1.reservedDenials.count
+    }
+    return all / Self.looksPerCost
+  }
+  private static let looksPerCost = 32
+
   /// Permissions on this framework's own API that who holds these roles has by them.
   func reserved(grantedBy ids: [String]) -> Set<String> {
     withAncestors(ids).reduce(into: []) { $0.formUnion($1.reservedPermissions) }
@@ -306,9 +315,10 @@ struct RoleRules {
     }
     if all.isEmpty { return }
     // Whoever is in a group might hold one of the others by himself.
-    if let (group, role) = policy.content.groupHolding(all, at: now) {
+    if let (group, role) = policy.content.groupHolding(all, at: now, &budget) {
       throw Self.notForGroups(role, group)
     }
+    if budget.isSpent { throw Self.tooManyHolders }
   }
 
   /// Assignments that are looked at for that.

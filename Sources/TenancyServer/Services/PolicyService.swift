@@ -39,9 +39,7 @@ struct PolicyService: Sendable {
     let basis = try basis(request.basis)
     let changes = try Self.changes(request.changes, in: try access.requireTarget())
     let outcome = try await commands(access, request.validateOnly).apply(changes, basis: basis)
-    return answer(
-      changed: outcome.changed,
-      revision: request.validateOnly ? plane.token.revision : outcome.revision)
+    return answer(changed: outcome.changed, revision: outcome.revision)
   }
 
   /// - Throws: INVALID_ARGUMENT for what is no token; as `ControlPlane.hasReached`; UNAVAILABLE for one of a state that

@@ -37,7 +37,7 @@ extension PolicyContent {
     guard let held = HeldAssignments(self, of: question.holder, at: question.now, &beginning),
       var list = PermissionList(self, held, question, place, &beginning)
     else { return nil }
-    let (named, hasMore) = list.named(after: start, size: size)
+    let (named, hasMore) = list.named(after: start, size: size, &budget)
     var last: String?
     for (text, roles) in named {
       if let last, budget.isSpent || budget.isFull { return (list.found, last) }
@@ -55,7 +55,7 @@ extension PolicyContent {
 /// A page that is being made.
 private struct PermissionList {
   /// Looks at permissions of roles to find those of one page.
-  private static let maximumCandidates = 50_000
+  private static let maximumCandidates = 4_000
 
   /// What is found in all that the subject holds.
   private struct Place {
@@ -100,7 +100,9 @@ private struct PermissionList {
   // MARK: Candidates
 
   /// The first that are named behind `start`, and the roles that do, in order.
-  func named(after start: String, size: Int) -> (found: [(String, RoleSet)], hasMore: Bool) {
+  func named(
+    after start: String, size: Int, _ budget: inout WorkBudget
+  ) -> (found: [(String, RoleSet)], hasMore: Bool) {
     var roles = held.closure(content.family)
     let limit = max(1, min(size, Self.maximumCandidates / max(1, roles.count)))
     var all: [String: RoleSet] = [:]
@@ -116,6 +118,7 @@ private struct PermissionList {
         count += part.count
       }
     }
+    budget.visit(all.count / 4)
     let sorted = all.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     return (Array(sorted.prefix(limit)), sorted.count > limit)
   }

@@ -94,9 +94,12 @@ extension TenantRecord {
     at now: Timestamp, after start: String, size: Int, _ budget: inout WorkBudget
   ) -> PolicyPage<String>? {
     var beginning = ListQuestion.budget
-    guard let named = policy.content.actions(ofType: type, &beginning) else { return nil }
+    guard let held = HeldAssignments(policy.content, of: listed(subject), at: now, &beginning)
+    else { return nil }
+    let (named, hasMore) = policy.content.actions(
+      ofType: type, of: held.closure(policy.content.family), after: start, size: size, &budget)
     var (found, last) = ([String](), String?.none)
-    for action in named where action > start {
+    for action in named {
       if let last, found.count == size || budget.isSpent || budget.isFull {
         return PolicyPage(elements: found, next: last)
       }
@@ -114,7 +117,7 @@ extension TenantRecord {
       budget.answer(bytes: action.utf8.count + WorkBudget.elementBytes)
       found.append(action)
     }
-    return PolicyPage(elements: found, next: nil)
+    return PolicyPage(elements: found, next: hasMore ? last : nil)
   }
 
   private func question(
@@ -136,24 +139,32 @@ extension TenantRecord {
 }
 
 extension PolicyContent {
-  /// In order.
-  fileprivate func actions(ofType type: String, _ budget: inout WorkBudget) -> [String]? {
-    var found = Set<String>()
+  /// Looks at names of roles to find those of one page.
+  private static var maximumCandidates: Int { 4_000 }
+
+  /// The first that roles name behind `start`, in order.
+  fileprivate func actions(
+    ofType type: String, of held: RoleSet, after start: String, size: Int,
+    _ budget: inout WorkBudget
+  ) -> (found: [String], hasMore: Bool) {
     let isReserved = type.hasPrefix(Permission.reservedPrefix)
-    var list = roles.cursor()
-    while let role = list.next(&budget)?.role {
+    let limit = max(1, min(size, Self.maximumCandidates / max(1, held.count)))
+    var (found, roles) = (Set<String>(), held)
+    while let number = roles.lowest {
+      roles.remove(number)
+      guard let permissions = role(number: number)?.role.permissions else { continue }
       for prefix in ["*:", "\(type):"] where !(isReserved && prefix == "*:") {
-        let begin = role.permissions.firstIndexAfterAll { $0 < prefix }
+        let begin = permissions.firstIndexAfterAll { $0 <= prefix + start }
         // In range: what a binary search finds is an index or the end.
-        for text in role.permissions[begin...] {
-          guard text.hasPrefix(prefix), !budget.isSpent else { break }
-          budget.visit()
+        for text in permissions[begin...].prefix(limit + 1) {
+          guard text.hasPrefix(prefix) else { break }
           let action = String(text.dropFirst(prefix.count))
           if action != "*" { found.insert(action) }
         }
       }
-      budget.visit()
     }
-    return budget.isSpent ? nil : found.sorted()
+    budget.visit(found.count / 4)
+    let sorted = found.sorted()
+    return (Array(sorted.prefix(limit)), sorted.count > limit)
   }
 }

@@ -95,7 +95,9 @@ struct DecisionLogTests {
     let kept = KeptAttributes(RequestAttributes(), redacting: [])
     for number in 0..<1_000 {
       let tenant = Sample.id(UInt64(number))
-      #expect(rings.admit(tenant, isAllowed: false, at: Sample.moment, log.pace.terms))
+      let isAdmitted = rings.admit(
+        tenant, isAllowed: false, at: Sample.moment, log.pace.terms)
+      #expect(isAdmitted)
       rings.add(
         RecordedDecision(
           sequence: UInt64(number), time: Sample.moment, revision: 1,

@@ -36,6 +36,7 @@ public struct TenancyService: Sendable {
   ) {
     let gate = Gate(plane: plane)
     let resolver = Resolver(rules)
+    let turns = TenantTurns()
     let services: [[TenancyMethod]] = [
       TenantManagerService(
         plane: plane, provisioner: provisioner, plans: limits?.limiter.plans, approvals: approvals
@@ -49,8 +50,10 @@ public struct TenancyService: Sendable {
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService(decisions: decisions).methods(gate), ExplainService().methods(gate),
-      PolicyListService().methods(gate), DecisionService(log: decisions).methods(gate),
-      SimulateService(policies: PolicyService(plane: plane), log: decisions).methods(gate),
+      PolicyListService().methods(gate),
+      DecisionService(log: decisions, turns: turns).methods(gate),
+      SimulateService(policies: PolicyService(plane: plane), log: decisions, turns: turns)
+        .methods(gate),
       RoleService(plane: plane).methods(gate), GroupService(plane: plane).methods(gate),
       PolicyService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),

@@ -113,12 +113,15 @@ def test_pages(admin, end):
 
 def test_a_flood_overwrites_its_own(admin, end):
     check(admin, "user:al", "docs:read")
+    before = listed(admin, "globex").complete_since
     with_tenant = authz.BatchCheckRequest(tenant="globex", items=[
         authz.BatchCheckItem(subject=f"user:{number}", permission="a:b") for number in range(500)])
     admin.authz.BatchCheck(with_tenant)
     page = listed(admin, "globex")
     assert [one.subject for one in page.decisions] == [f"user:{number}" for number in range(500 - KEPT, 500)]
     assert page.overwritten == 500 - KEPT and not page.left_out
+    # Since when there is nothing missing.
+    assert before.ToNanoseconds() < page.complete_since.ToNanoseconds() <= page.decisions[0].time.ToNanoseconds()
     assert [one.subject for one in listed(admin, after=end).decisions] == ["user:al"]
 
 
@@ -238,6 +241,8 @@ def test_who_may(server, pki, admin):
         for call in (listed, replayed):
             assert failure("PERMISSION_DENIED", call, boss, "globex").reason == "TENANT_MISMATCH"
         assert failure("PERMISSION_DENIED", simulated, boss, tenant="globex").reason == "TENANT_MISMATCH"
+    with server.client(pki.python.platform("auditor")) as auditor:
+        assert listed(auditor).decisions and replayed(auditor).replayed and not simulated(auditor).compared
     with server.client(pki.python.tenant("acme", "web")) as web:
         for call in (listed, replayed, simulated):
             assert failure("PERMISSION_DENIED", call, web).reason == "PERMISSION_MISSING"

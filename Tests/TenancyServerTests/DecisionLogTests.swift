@@ -72,8 +72,14 @@ struct DecisionLogTests {
     #expect(flood.leftOut == 50 && flood.overwritten == 45)
     #expect(found(log, 1).decisions.count == 1 && found(log, 1).leftOut == 0)
     // Another second.
-    try note(shard, at: Sample.moment + .seconds(1))
+    let next = Sample.moment + .seconds(1)
+    try note(shard, at: next)
     #expect(found(log).decisions.last?.subject == "user:al")
+    // What is missing is told of the tenant that misses it.
+    #expect(found(log, at: next).completeSince == Sample.moment)
+    for _ in 0..<51 { try note(shard, at: next) }
+    #expect(found(log, at: next).completeSince == next)
+    #expect(found(log, 1, at: next).completeSince == Sample.moment)
   }
 
   @Test func bytesOfATenantAreBounded() throws {
@@ -108,7 +114,7 @@ struct DecisionLogTests {
     }
     #expect(rings.kept(of: Sample.id(999)).decisions.count == 1)
     #expect(rings.kept(of: Sample.id(0)).decisions.isEmpty)
-    #expect(rings.kept(of: Sample.id(0)).lastForgotten == Sample.moment)
+    #expect(rings.kept(of: Sample.id(0)).lastMissed == Sample.moment)
     rings.sweep(before: Sample.moment) { _ in true }
     for _ in 0..<10 { rings.sweep(before: Sample.moment) { _ in true } }
     #expect(rings.bytes == 0 && shard.bytes == 0)
@@ -195,6 +201,26 @@ struct DecisionLogTests {
     #expect(all.map(\.attributes.areOmitted) == [false, true])
     #expect(all.map(\.attributes.areExact) == [true, false])
     #expect(all[1].attributes.message == nil)
+  }
+
+  /// AuthZEN weighs each part by itself.
+  @Test func severalThatAreLargeTogetherAreLeftOut() throws {
+    let log = log { $0.redacted = ["context.ip"].compactMap(AttributePath.init(parsing:)) }
+    let shard = log.makeShard()
+    func part(_ bytes: Int) -> AttributeMap {
+      AttributeMap(
+        ["text": .string(String(repeating: "x", count: bytes)), "ip": .null], weight: bytes + 32)
+    }
+    let limit = DecisionTerms.maximumAttributeBytes
+    for bytes in [limit / 4, limit - 64] {
+      try note(
+        shard, .notAllowed,
+        RequestAttributes(subject: part(bytes), resource: part(bytes), context: part(bytes)))
+    }
+    let all = found(log).decisions
+    #expect(all.map(\.attributes.areOmitted) == [false, true])
+    #expect(all.map(\.attributes.redacted) == [["context.ip"], []])
+    #expect(all[1].attributes.message == nil && all[1].bytes < 1_024)
   }
 
   @Test(arguments: [

@@ -57,7 +57,7 @@ public final class DecisionLog: Sendable {
       let kept = shard.kept(of: tenant)
       found.leftOut += kept.leftOut
       found.overwritten += kept.overwritten
-      if let time = kept.lastForgotten { found.completeSince = max(found.completeSince, time) }
+      if let time = kept.lastMissed { found.completeSince = max(found.completeSince, time) }
       for case let decision? in kept.decisions
       where decision.sequence > after && decision.sequence <= last && decision.time >= oldest {
         found.decisions.append(decision)

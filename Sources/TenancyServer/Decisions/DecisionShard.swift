@@ -85,8 +85,9 @@ struct DecisionRings: Sendable {
     var decisions: ArraySlice<RecordedDecision?> = []
     var leftOut: UInt64 = 0
     var overwritten: UInt64 = 0
-    /// When something of some tenant was last forgotten; nil: never.
-    var lastForgotten: Timestamp?
+    /// When something was last missed that is not kept: left out, overwritten, or forgotten with all of some tenant's;
+    /// nil: never.
+    var lastMissed: Timestamp?
   }
 
   fileprivate struct Ring: Sendable {
@@ -100,11 +101,15 @@ struct DecisionRings: Sendable {
     var denied = 0
     var leftOut: UInt64 = 0
     var overwritten: UInt64 = 0
+    /// The time of the last that was left out or overwritten.
+    var lastMissed: Timestamp?
     var isUsed = true
 
     var count: Int { slots.count - head }
     // In range: a head is within its slots, or at their end.
     var first: RecordedDecision? { count > 0 ? slots[head] : nil }
+
+    mutating func miss(_ time: Timestamp) { lastMissed = max(lastMissed ?? time, time) }
 
     mutating func removeFirst() -> Int {
       guard let first else { return 0 }
@@ -157,6 +162,7 @@ struct DecisionRings: Sendable {
     bytes += decision.bytes
     let limit = min(terms.bytesPerTenant, share)
     while ring.count > 1, ring.count > terms.decisionsPerTenant || ring.bytes > limit {
+      if let first = ring.first { ring.miss(first.time) }
       bytes -= ring.removeFirst()
       ring.overwritten += 1
     }
@@ -217,11 +223,12 @@ struct DecisionRings: Sendable {
   // MARK: Reading
 
   func kept(of tenant: TenantID) -> Kept {
-    var kept = Kept(lastForgotten: lastForgotten)
+    var kept = Kept(lastMissed: lastForgotten)
     guard let ring = rings[tenant] else { return kept }
     // In range: a head is within its slots, or at their end.
     kept.decisions = ring.slots[ring.head...]
     (kept.leftOut, kept.overwritten) = (ring.leftOut, ring.overwritten)
+    kept.lastMissed = [lastForgotten, ring.lastMissed].compactMap(\.self).max()
     return kept
   }
 }
@@ -232,17 +239,18 @@ extension DecisionRings.Ring {
   ) -> Bool {
     if second != now.seconds { (second, allowed, denied) = (now.seconds, 0, 0) }
     if isAllowed {
-      guard allowed < terms.allowedPerSecond else { return leaveOut() }
+      guard allowed < terms.allowedPerSecond else { return leaveOut(at: now) }
       allowed += 1
     } else {
-      guard denied < terms.denialsPerSecond else { return leaveOut() }
+      guard denied < terms.denialsPerSecond else { return leaveOut(at: now) }
       denied += 1
     }
     return true
   }
 
-  private mutating func leaveOut() -> Bool {
+  private mutating func leaveOut(at now: Timestamp) -> Bool {
     leftOut += 1
+    miss(now)
     return false
   }
 }

@@ -79,14 +79,19 @@ struct KeptAttributes: Sendable {
 
   init(_ told: RequestAttributes, redacting paths: [AttributePath]) {
     let maps = [told.subject, told.resource, told.context]
-    // The weight of each is that of all.
-    guard maps.allSatisfy({ ($0?.weight ?? 0) <= DecisionTerms.maximumAttributeBytes }) else {
+    let limit = DecisionTerms.maximumAttributeBytes
+    guard maps.allSatisfy({ ($0?.weight ?? 0) <= limit }) else {
       areOmitted = true
       return
     }
     subject = keep(told.subject, .subject, paths)
     resource = keep(told.resource, .resource, paths)
     context = keep(told.context, .context, paths)
+    // Weights are of each of them or of all, as they were told.
+    if [subject, resource, context].reduce(0, { $0 + ($1?.count ?? 0) }) > limit {
+      (subject, resource, context, redacted) = (nil, nil, nil, [])
+      areOmitted = true
+    }
   }
 
   private mutating func keep(

@@ -57,7 +57,8 @@ public struct IdentityRules: Sendable {
     ]),
     "auditor": permissions([
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
-      "tenancy.authorization:explain", "tenancy.authorization:list", "tenancy.roles:get",
+      "tenancy.authorization:explain", "tenancy.authorization:list", "tenancy.decisions:list",
+      "tenancy.decisions:replay", "tenancy.decisions:simulate", "tenancy.roles:get",
       "tenancy.roles:list", "tenancy.assignments:list", "tenancy.groups:get",
       "tenancy.groups:list", "tenancy.group_members:list", "tenancy.audit:list",
       "tenancy.audit:export", "tenancy.authentication:get", "tenancy.workload_entries:get",

@@ -9,6 +9,7 @@ struct DecisionService: Sendable {
 
   /// Nil: none are recorded.
   let log: DecisionLog?
+  var turns = TenantTurns()
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
@@ -16,8 +17,11 @@ struct DecisionService: Sendable {
       gate.async(API.listDecisions) { (access, request) throws(TenancyError) in
         try list(access, request)
       },
-      gate.async(API.replayDecisions) { (access, request) throws(TenancyError) in
-        try replay(access, request)
+      gate.async(API.replayDecisions) { (access, request) async throws(TenancyError) in
+        let tenant = try access.requireTarget().tenant.id
+        return try await turns.perform(tenant) { () throws(TenancyError) in
+          try replay(access, request)
+        }
       },
     ]
   }
@@ -50,7 +54,7 @@ struct DecisionService: Sendable {
     return answer
   }
 
-  private func replay(
+  func replay(
     _ access: Access, _ request: V1.ReplayDecisionsRequest
   ) throws(TenancyError) -> V1.ReplayDecisionsResponse {
     let record = try access.requireTarget()
@@ -70,7 +74,11 @@ struct DecisionService: Sendable {
       }
       let question = PolicyQuestion(decision)
       guard let now = question.answer(by: record, &recorded.budget) else {
-        if recorded.isTooMuch(decision) { answer.unanswered += 1 }
+        guard recorded.isTooMuch(decision) else {
+          answer.nextPageToken = page.token(after: String(recorded.last))
+          break
+        }
+        answer.unanswered += 1
         continue
       }
       recorded.note(decision)
@@ -97,7 +105,6 @@ struct RecordedPage {
   private(set) var last: UInt64
   private var rest: Int
   private var isFirst = true
-  private var isSpent = false
 
   init(_ after: UInt64?, size: Int, visits: Int) {
     budget = WorkBudget(visits: visits)
@@ -106,7 +113,7 @@ struct RecordedPage {
   }
 
   /// Whether one more may be looked at.
-  var hasRoom: Bool { rest > 0 && !isSpent && !budget.isSpent && !budget.isFull }
+  var hasRoom: Bool { rest > 0 && !budget.isSpent && !budget.isFull }
 
   mutating func note(_ decision: RecordedDecision) {
     last = decision.sequence
@@ -114,13 +121,10 @@ struct RecordedPage {
     isFirst = false
   }
 
-  /// One could not be answered with what is left of the budget: then the page ends before it.
-  /// - Returns: whether it can't be with all of it: then it is passed over.
+  /// One could not be answered with what is left of the budget.
+  /// - Returns: whether it can't be with all of it: then it is passed over. Otherwise the page ends before it.
   mutating func isTooMuch(_ decision: RecordedDecision) -> Bool {
-    guard isFirst else {
-      isSpent = true
-      return false
-    }
+    guard isFirst else { return false }
     note(decision)
     return true
   }

@@ -7,18 +7,22 @@ struct SimulateService: Sendable {
   let policies: PolicyService
   /// Nil: no decisions are recorded.
   let log: DecisionLog?
+  var turns = TenantTurns()
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     [
       gate.async(V1.Authorization.simulate) { (access, request) async throws(TenancyError) in
-        try await simulate(access, request)
+        let tenant = try access.requireTarget().tenant.id
+        return try await turns.perform(tenant) { () throws(TenancyError) in
+          try simulate(access, request)
+        }
       }
     ]
   }
 
   private func simulate(
     _ access: Access, _ request: V1.SimulateRequest
-  ) async throws(TenancyError) -> V1.SimulateResponse {
+  ) throws(TenancyError) -> V1.SimulateResponse {
     let before = try access.requireTarget()
     if before.tenant.state.isGone { throw .tenantNotFound }
     guard request.queries.count <= CheckService.maximumBatch else {

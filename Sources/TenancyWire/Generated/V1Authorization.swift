@@ -1788,7 +1788,8 @@ extension V1 {
     public var leftOut: UInt64
     /// Decisions of the tenant that had to make room for newer ones.
     public var overwritten: UInt64
-    /// What was recorded before may have been forgotten: when the node started, or last made room for other tenants.
+    /// What was to be recorded before may be missing: the node started, made room for other tenants or newer decisions, or
+    /// left some out.
     public var completeSince: GoogleProtobuf.Timestamp?
     /// At the end of the list: as `after`, this asks for what comes later.
     public var lastSequence: UInt64

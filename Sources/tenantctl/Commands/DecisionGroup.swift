@@ -21,6 +21,9 @@ struct DecisionOptions: ParsableArguments {
     guard !allowed || !denied else { throw ValidationError("Give --allowed or --denied.") }
   }
 
+  /// Whether there may be others.
+  var isFilter: Bool { filter != V1.DecisionFilter() }
+
   var filter: V1.DecisionFilter {
     V1.DecisionFilter(
       subject: subject, permission: permission,
@@ -34,7 +37,8 @@ extension DecisionGroup {
       commandName: "list", abstract: "Lists decisions that the node has recorded, oldest first.",
       discussion: """
         With --follow every decision is a line of JSON, and those that come later are as well, until the command is \
-        ended.
+        ended. What the node has not recorded is told on standard error; of all decisions, not of those that are \
+        asked for, also what was overwritten before it was shown.
         """)
 
     @OptionGroup var tenant: TenantArgument
@@ -70,11 +74,12 @@ extension DecisionGroup {
     }
 
     private func follow(_ request: V1.ListDecisionsRequest) async throws {
-      var (request, shown) = (request, 0)
+      var (request, shown, gaps) = (request, 0, DecisionGaps(isFiltered: options.isFilter))
       try await server.connected { connection in
         while true {
           let page = try await connection.authorization.listDecisions(
             request, options: connection.options)
+          for note in gaps.notes(page) { FileHandle.standardError.write(Data("\(note)\n".utf8)) }
           for decision in page.decisions {
             // At once, also into a pipe.
             let line = Printable.json(decision.json().text()) + "\n"

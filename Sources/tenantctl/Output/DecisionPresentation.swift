@@ -31,6 +31,35 @@ extension V1.ListDecisionsResponse: Presentable {
   }
 }
 
+/// What of a tenant's decisions is missing in those that were shown.
+struct DecisionGaps {
+  let isFiltered: Bool
+  private var leftOut: UInt64 = 0
+  /// The time of the last that was shown.
+  private var last: GoogleProtobuf.Timestamp?
+
+  init(isFiltered: Bool) { self.isFiltered = isFiltered }
+
+  /// What is to be told before the decisions of a page are shown.
+  mutating func notes(_ page: V1.ListDecisionsResponse) -> [String] {
+    var notes: [String] = []
+    // It may have begun anew.
+    let more = page.leftOut >= leftOut ? page.leftOut - leftOut : page.leftOut
+    leftOut = page.leftOut
+    if more > 0 {
+      notes.append("\(more) decisions were not recorded: there were too many in a second")
+    }
+    guard !page.decisions.isEmpty else { return notes }
+    if !isFiltered, more == 0, let last, let since = page.completeSince,
+      (since.seconds, since.nanos) > (last.seconds, last.nanos)
+    {
+      notes.append("decisions before \(since.text) may be missing")
+    }
+    last = page.decisions.last?.time ?? last
+    return notes
+  }
+}
+
 extension V1.DecisionDifference {
   fileprivate func add(to table: inout Table, _ queries: String) {
     let why = steps.first.map { step in

@@ -201,3 +201,29 @@ def test_what_is_not_applied(daemon, place, tmp_path):
     assert "--in-parts" in fails(many, code=64)
     ctl.run("policy", "apply", str(file), "--tenant", "acme", "--in-parts", "--yes")
     assert ctl("policy", "plan", str(file), "--tenant", "acme") == "No differences.\n"
+    # A plan whose basis was taken out is none.
+    plan = tmp_path / "p.plan"
+    ctl.run("policy", "plan", str(file), "--tenant", "acme", "--out", str(plan))
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"basis": ""}))
+    assert "is not what" in ctl.run(
+        "policy", "apply", str(file), "--tenant", "acme", "--plan", str(plan), "--yes", code=64).stderr
+    # More permissions than one request may have.
+    large = "".join(f"- {{id: r{n}, permissions: [{', '.join(f'a{k}:b{n}' for k in range(900))}]}}\n" for n in range(7))
+    assert "--in-parts" in fails(head + large, code=64)
+    ctl.run("policy", "apply", str(file), "--tenant", "acme", "--in-parts", "--yes")
+    assert ctl("policy", "plan", str(file), "--tenant", "acme") == "No differences.\n"
+
+
+def test_nobody_takes_from_itself_what_it_applies_by(daemon, place, tmp_path):
+    operator, ctl = daemon.over_unix(), daemon.over_tls("acme.dev")
+    make_active(operator, "acme")
+    me, file = ctl.json("whoami")["subject"], tmp_path / "policy.yaml"
+    operator("group", "create", "acme", "adm")
+    operator("group", "member", "add", "acme", "adm", me)
+    operator("role", "assign", "acme", "group:adm", "tenant-admin")
+    file.write_text("apiVersion: tenancy/v1\nkind: Policy\n")
+    said = ctl.run("policy", "apply", str(file), "--tenant", "acme", "--yes", code=64).stderr
+    assert "from itself" in said and "tenancy.policies:apply" in said
+    file.write_text(ctl("policy", "export", "acme") + "roles:\n- {id: mine, permissions: ['a:b']}\n")
+    ctl.run("policy", "apply", str(file), "--tenant", "acme", "--yes")
+    operator.run("policy", "apply", str(file), "--tenant", "acme", "--yes")

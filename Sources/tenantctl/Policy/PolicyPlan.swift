@@ -46,9 +46,16 @@ extension PolicyPlan {
         "the caller would take the role '\(lost.role)' from itself: declare it for \(own), or let another apply this"
       )
     }
+    let former = there.file
+    // By groups as well.
+    if former.letsApply(own), !wanted.letsApply(own) {
+      throw UsageError(
+        "the caller would take from itself what it needs to apply policies (tenancy.policies:apply): let another apply "
+          + "this")
+    }
     self.init(
       tenant: there.tenant.name, basis: start.basis,
-      difference: PolicyDifference(from: there.file, to: wanted), steps: made.steps,
+      difference: PolicyDifference(from: former, to: wanted), steps: made.steps,
       digest: try Self.digest(of: wanted))
   }
 
@@ -70,6 +77,8 @@ extension PolicyPlan {
 
   /// Changes in one request, where it may be several.
   private static let changesPerPart = 200
+  /// Permissions, parents and the like of all roles in one request, of which a server reads 5,000.
+  private static let maximumEntries = 4_500
 
   /// - Parameters:
   ///   - inParts: whether more than one transaction takes is made in several, one after the other.
@@ -80,14 +89,13 @@ extension PolicyPlan {
     guard !steps.isEmpty else { return }
     guard inParts || isTrial || isWithinOne else {
       throw UsageError(
-        "nothing was changed: one transaction makes \(PolicyCommands.maximumChanges) changes at most, and these are "
-          + "\(steps.count): --in-parts makes them in several, one after the other")
+        "nothing was changed: one transaction makes \(PolicyCommands.maximumChanges) changes at most, and fewer large "
+          + "ones, and these are \(steps.count): --in-parts makes them in several, one after the other"
+      )
     }
     var basis = basis
-    let size = inParts && !isTrial ? Self.changesPerPart : PolicyCommands.maximumChanges
-    for start in stride(from: 0, to: steps.count, by: size) {
-      // In range: it ends with the steps.
-      let part = Array(steps[start..<min(start + size, steps.count)])
+    let most = inParts && !isTrial ? Self.changesPerPart : PolicyCommands.maximumChanges
+    for part in parts(of: most) {
       do {
         let request = V1.ApplyPolicyRequest(
           parent: tenant, changes: part.map(\.change), basis: basis, validateOnly: isTrial)
@@ -103,7 +111,24 @@ extension PolicyPlan {
   }
 
   /// Whether one transaction makes all of it.
-  var isWithinOne: Bool { steps.count <= PolicyCommands.maximumChanges }
+  var isWithinOne: Bool { parts(of: PolicyCommands.maximumChanges).count <= 1 }
+
+  /// In order, in as few requests as a server takes.
+  private func parts(of most: Int) -> [[PolicySteps.Step]] {
+    var parts: [[PolicySteps.Step]] = []
+    var entries = 0
+    for step in steps {
+      let size = step.change.entryCount
+      if let count = parts.last?.count, count < most, entries + size <= Self.maximumEntries {
+        parts[parts.count - 1].append(step)  // In range: there is a last one.
+        entries += size
+      } else {
+        parts.append([step])
+        entries = size
+      }
+    }
+    return parts
+  }
 
   /// Says which change was refused by what it is about, and not by its number.
   private static func named(_ status: RPCStatus, _ steps: [PolicySteps.Step]) -> RPCStatus {
@@ -115,6 +140,24 @@ extension PolicyPlan {
     if text.hasPrefix(field) { text = String(text.dropFirst(field.count)) }
     while let first = text.first, ".: ".contains(first) { text.removeFirst() }
     return RPCStatus(status.code, "\(label): \(text)", details: status.details)
+  }
+}
+
+extension PolicyFile {
+  /// Whether the policy lets a subject apply policies.
+  fileprivate func letsApply(_ subject: String) -> Bool {
+    let now = Timestamp(seconds: Int64(Date.now.timeIntervalSince1970), subsecondNanoseconds: 0)
+    return draft.explain(subject: subject, permission: "tenancy.policies:apply", at: now)?
+      .decision.allowingRole != nil
+  }
+}
+
+extension V1.PolicyChange {
+  /// Permissions, parents and the like that it has.
+  fileprivate var entryCount: Int {
+    guard case .putRole(let role)? = change else { return 1 }
+    return 1 + role.permissions.count + role.deniedPermissions.count + role.parents.count
+      + role.excludedRoles.count
   }
 }
 
@@ -137,7 +180,9 @@ struct PolicyPlanFile: Codable, Equatable {
   init(reading path: String) throws(InputFailure) {
     let bytes = try InputFile.bytes(path, atMost: Self.maximumBytes)
     guard let read = try? JSONDecoder().decode(Self.self, from: Data(bytes)),
-      read.kind == Self.kind, read.apiVersion == FleetReader.version
+      read.kind == Self.kind, read.apiVersion == FleetReader.version,
+      // Without one nothing would be asked of what has changed since.
+      ConsistencyToken(parsing: read.basis) != nil
     else {
       throw InputFailure(reason: "\(path) is not what 'policy plan --out' writes")
     }

@@ -248,7 +248,7 @@ struct PolicyCommandsTests {
       (.putMember("bob", group: "staff", expireTime: nil), "group_members:create"),
       (.deleteAssignment(id: try #require(given).id), "assignments:delete"),
       (.deleteMember(id: try #require(joined).id), "group_members:delete"),
-      (.deleteGroup(id: "staff"), "groups:delete"), (.deleteRole(id: "reader"), "roles:delete"),
+      (.deleteGroup(id: "new"), "groups:delete"), (.deleteRole(id: "reader"), "roles:delete"),
     ]
     for (change, name) in changes {
       let others = changes.map { "tenancy.\($0.1)" }.filter { $0 != "tenancy.\(name)" }
@@ -285,7 +285,7 @@ struct PolicyCommandsTests {
     #expect(error?.category == .invalidArgument)
     #expect(error?.violations.first?.description.contains("several calls") == true)
     #expect(policy.role("big") == nil)
-    try await apply(Array(costly.prefix(20)), holding: reserved)
+    try await apply(Array(costly.prefix(10)), holding: reserved)
   }
 
   /// Groups that hold roles are looked at for each role that is to exclude another.

@@ -55,8 +55,8 @@ struct PolicyTrialTests {
           id: role, title: "", summary: "",
           permissions: Self.permissions.filter { _ in random.chance(of: 1, in: 2) },
           denials: Self.permissions.filter { _ in random.chance(of: 1, in: 8) },
-          parents: Self.roles.filter { _ in random.chance(of: 1, in: 5) },
-          exclusions: Self.roles.filter { _ in random.chance(of: 1, in: 20) }, version: 0,
+          parents: Self.roles.filter { _ in random.chance(of: 1, in: 8) },
+          exclusions: Self.roles.filter { _ in random.chance(of: 1, in: 60) }, version: 0,
           createTime: Sample.moment, updateTime: Sample.moment))
     case 4..<7:
       return .putAssignment(
@@ -99,8 +99,8 @@ struct PolicyTrialTests {
   @Test(arguments: 0..<12) func aTrialAgreesWithWhatIsDone(_ seed: UInt64) async throws {
     var random = SeededGenerator(seed: seed)
     var (done, refused) = (0, 0)
-    for _ in 0..<60 {
-      let changes = (0..<Int.random(in: 1...3, using: &random)).map { _ in change(&random) }
+    for _ in 0..<80 {
+      let changes = (0..<Int.random(in: 1...2, using: &random)).map { _ in change(&random) }
       let before = (try #require(test.plane.state.find(id)), test.plane.state.revision)
       let trial: Result<TenantRecord, TenancyError>
       do throws(TenancyError) {

@@ -97,7 +97,8 @@ extension TenantRecord {
     guard let held = HeldAssignments(policy.content, of: listed(subject), at: now, &beginning)
     else { return nil }
     let (named, hasMore) = policy.content.actions(
-      ofType: type, of: held.closure(policy.content.family), after: start, size: size, &budget)
+      ofType: type, heldBy: held.closure(policy.content.family), after: start, size: size, &budget
+    )
     var (found, last) = ([String](), String?.none)
     for action in named {
       if let last, found.count == size || budget.isSpent || budget.isFull {
@@ -142,14 +143,20 @@ extension PolicyContent {
   /// Looks at names of roles to find those of one page.
   private static var maximumCandidates: Int { 4_000 }
 
-  /// The first that roles name behind `start`, in order.
+  /// The first that roles name behind `start`, in order: those that the subject holds, or all where it may do whatever
+  /// there is.
   fileprivate func actions(
-    ofType type: String, of held: RoleSet, after start: String, size: Int,
+    ofType type: String, heldBy held: RoleSet, after start: String, size: Int,
     _ budget: inout WorkBudget
   ) -> (found: [String], hasMore: Bool) {
     let isReserved = type.hasPrefix(Permission.reservedPrefix)
-    let limit = max(1, min(size, Self.maximumCandidates / max(1, held.count)))
-    var (found, roles) = (Set<String>(), held)
+    var roles = held
+    if mayDoAnything(held, toType: type, isReserved: isReserved) {
+      var list = self.roles.cursor()
+      while let role = list.next(&budget) { roles.insert(role.number) }
+    }
+    let limit = max(1, min(size, Self.maximumCandidates / max(1, roles.count)))
+    var found = Set<String>()
     while let number = roles.lowest {
       roles.remove(number)
       guard let permissions = role(number: number)?.role.permissions else { continue }
@@ -166,5 +173,18 @@ extension PolicyContent {
     budget.visit(found.count / 4)
     let sorted = found.sorted()
     return (Array(sorted.prefix(limit)), sorted.count > limit)
+  }
+
+  private func mayDoAnything(_ held: RoleSet, toType type: String, isReserved: Bool) -> Bool {
+    var rest = held
+    while let number = rest.lowest {
+      rest.remove(number)
+      guard let permissions = role(number: number)?.role.permissions else { continue }
+      for text in ["\(type):*", "*:*"] where !(isReserved && text == "*:*") {
+        let at = permissions.firstIndexAfterAll { $0 < text }
+        if at < permissions.endIndex, permissions[at] == text { return true }
+      }
+    }
+    return false
   }
 }

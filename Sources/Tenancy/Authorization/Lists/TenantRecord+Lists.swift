@@ -163,7 +163,8 @@ extension PolicyContent {
       for prefix in ["*:", "\(type):"] where !(isReserved && prefix == "*:") {
         let begin = permissions.firstIndexAfterAll { $0 <= prefix + start }
         // In range: what a binary search finds is an index or the end.
-        for text in permissions[begin...].prefix(limit + 1) {
+        // One more than a page shows that there are more, and one may be the wildcard.
+        for text in permissions[begin...].prefix(limit + 2) {
           guard text.hasPrefix(prefix) else { break }
           let action = String(text.dropFirst(prefix.count))
           if action != "*" { found.insert(action) }

@@ -152,8 +152,10 @@ extension PolicyContent {
     let isReserved = type.hasPrefix(Permission.reservedPrefix)
     var roles = held
     if mayDoAnything(held, toType: type, isReserved: isReserved) {
-      var list = self.roles.cursor()
-      while let role = list.next(&budget) { roles.insert(role.number) }
+      // All of them, however little is left: what a page leaves out, none would have.
+      var (list, whole) = (self.roles.cursor(), WorkBudget.uncapped)
+      while let role = list.next(&whole) { roles.insert(role.number) }
+      budget.visit(whole.visits / 16)
     }
     let limit = max(1, min(size, Self.maximumCandidates / max(1, roles.count)))
     var found = Set<String>()

@@ -206,7 +206,7 @@ def test_what_is_not_applied(daemon, place, tmp_path):
     ctl.run("policy", "plan", str(file), "--tenant", "acme", "--out", str(plan))
     plan.write_text(json.dumps(json.loads(plan.read_text()) | {"basis": ""}))
     assert "is not what" in ctl.run(
-        "policy", "apply", str(file), "--tenant", "acme", "--plan", str(plan), "--yes", code=64).stderr
+        "policy", "apply", str(file), "--tenant", "acme", "--plan", str(plan), "--yes", code=1).stderr
     # More permissions than one request may have.
     large = "".join(f"- {{id: r{n}, permissions: [{', '.join(f'a{k}:b{n}' for k in range(900))}]}}\n" for n in range(7))
     assert "--in-parts" in fails(head + large, code=64)

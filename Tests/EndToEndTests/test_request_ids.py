@@ -22,7 +22,7 @@ authorities, authz, flags, manager, plans, settings, tenant, tokens, workloads =
 
 # Verbs of methods that change nothing that is kept.
 READS = ("Get", "List", "BatchGet", "Watch", "Explain", "Evaluate", "Diff", "Access", "Check", "BatchCheck", "Resolve",
-         "Validate", "WhoAmI", "Introspect", "Export", "Stream")
+         "Validate", "WhoAmI", "Introspect", "Export", "Stream", "Replay", "Simulate")
 WITHOUT = {
     # Each of several requests has an id of its own.
     "TenantManager/BatchCreateTenants",

@@ -24,7 +24,7 @@ OF_DOMAINS = {"TenantDomains/ClaimTenantDomain", "TenantDomains/VerifyTenantDoma
               "TenantDomains/ReleaseTenantDomain"}
 # What permissions of methods that change nothing end in.
 READING = {"get", "list", "list_history", "list_conflicts", "resolve", "check", "explain", "export", "introspect",
-           "access"}
+           "access", "replay", "simulate"}
 # Writes that can't be tried, and why.
 NEVER_TRIED = {
     "Tokens/IssueToken": "changes nothing but its own answer, which is what is asked for",
